@@ -1,0 +1,3 @@
+//! The door's mind: the station and its call. (Being written.)
+
+pub mod indication;

@@ -1,0 +1,3 @@
+//! The signaling hub.
+
+pub mod exchange;

@@ -1,0 +1,3 @@
+//! The doorward binary: see `doorward --help`.
+
+fn main() {}

@@ -1,0 +1,4 @@
+//! The door's camera, microphone and speaker, in a child process.
+
+pub mod pipeline;
+pub mod protocol;

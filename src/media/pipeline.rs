@@ -1,0 +1,93 @@
+//! Which elements with which properties make the door's pipelines, decided as data.
+//!
+//! Pure: no GStreamer here, so the decision is tested as text. No configuration text ever reaches a launch string.
+
+use serde::{Deserialize, Serialize};
+
+/// Everything the worker needs to know about the door it serves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MediaSettings {
+    /// Where the picture comes from.
+    pub camera: CameraSource,
+    /// Where the door's sound comes from.
+    pub microphone: MicrophoneSource,
+    /// Where the residents' voices and the tones go.
+    pub speaker: SpeakerSink,
+    /// How the picture is encoded.
+    pub video: VideoSettings,
+    /// How connections are made.
+    pub ice: IceSettings,
+}
+
+/// Where the picture comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CameraSource {
+    /// A picture file (PNG or JPEG) or a film, repeated for ever.
+    File(std::path::PathBuf),
+    /// A moving test picture with a frame counter.
+    Test,
+}
+
+/// Where the door's sound comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum MicrophoneSource {
+    /// A sound file (WAV, Ogg), repeated for ever.
+    File(std::path::PathBuf),
+    /// A steady test tone of this many hertz.
+    Tone(u16),
+}
+
+/// Where the speaker's sound goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SpeakerSink {
+    /// Nowhere; its level is still measured and reported.
+    Discard,
+    /// A WAV file, for listening afterwards.
+    File(std::path::PathBuf),
+}
+
+/// How the picture is encoded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VideoSettings {
+    /// Which codec and encoder.
+    pub codec: VideoCodec,
+    /// Pixels.
+    pub width: u16,
+    /// Pixels.
+    pub height: u16,
+    /// Frames per second.
+    pub frame_rate: u8,
+    /// Kilobits per second.
+    pub bitrate: u32,
+}
+
+/// Which codec and encoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VideoCodec {
+    /// Hardware H.264 where the machine has it, else VP8.
+    Auto,
+    /// H.264 by openh264 (patents: see the documentation).
+    Openh264,
+    /// VP8 by libvpx.
+    Vp8,
+    /// H.264 by x264 (GPL; installed by whoever chooses it).
+    X264,
+}
+
+/// How connections are made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IceSettings {
+    /// Offer 127.0.0.1 as a way to reach the door: demo and tests on one machine only.
+    pub loopback: bool,
+    /// Lowest UDP port, 0 for any.
+    pub min_port: u16,
+    /// Highest UDP port, 0 for any.
+    pub max_port: u16,
+}

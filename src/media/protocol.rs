@@ -1,0 +1,155 @@
+//! The words between the door and its media worker: orders down, reports up, one JSON object per line on a socket pair.
+//!
+//! The door never touches GStreamer, the worker never decides: it opens what it is told to open and says what it sees.
+//! Orders for a session or peer that is gone are passed over; reports name session and peer, so a late one is told apart.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{PeerId, SessionId};
+use crate::media::pipeline::MediaSettings;
+use crate::signaling::protocol::{IceServer, Signal};
+
+/// What the door orders.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Order {
+    /// A new connection to one resident: make an offer. It carries the picture as soon as it is connected, and no sound in
+    /// either direction before its gate is opened.
+    AddPeer {
+        /// For which call. Another one than the started session: passed over.
+        session_id: SessionId,
+        /// Its number, never used before in this worker's life.
+        peer: PeerId,
+        /// Servers for ICE.
+        ice_servers: Vec<IceServer>,
+    },
+    /// The resident's answer or candidate.
+    ApplySignal {
+        /// Which connection.
+        peer: PeerId,
+        /// What.
+        signal: Signal,
+    },
+    /// First order of a worker's life.
+    Configure {
+        /// Everything it needs to know.
+        settings: Box<MediaSettings>,
+    },
+    /// This resident consented: sound may flow, both ways. Opens the microphone if it is the first.
+    OpenGate {
+        /// Which connection.
+        peer: PeerId,
+    },
+    /// Are you alive? Answered by a pong from the loop that also serves the pipelines.
+    Ping {
+        /// Comes back in the pong.
+        nonce: u64,
+    },
+    /// Play a tone by the speaker, or stop it.
+    Play {
+        /// Which; nothing stops it.
+        tone: Option<ToneStep>,
+    },
+    /// Close one connection. The others go on undisturbed.
+    RemovePeer {
+        /// Which connection.
+        peer: PeerId,
+    },
+    /// Open the camera for this call. The session before it, if one is left, is stopped first.
+    StartSession {
+        /// Which call.
+        session_id: SessionId,
+    },
+    /// Close every connection, the camera and the microphone.
+    StopSession {
+        /// Which call.
+        session_id: SessionId,
+    },
+}
+
+/// One steady piece of a tone. `panel::sound` makes cadences of these.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ToneStep {
+    /// Frequencies sounded together, in hertz; the second may be 0 for a single tone.
+    pub hertz: [u16; 2],
+    /// Level in decibels below full scale, such as -12.
+    pub dbfs: i8,
+}
+
+/// What the worker reports.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "report", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Report {
+    /// Devices were opened or closed: the truth, not the intention.
+    Capturing {
+        /// The camera is open.
+        camera: bool,
+        /// The microphone is open.
+        microphone: bool,
+    },
+    /// ICE and DTLS are up and the first picture or sound may flow.
+    Connected {
+        /// Which call.
+        session_id: SessionId,
+        /// Which connection.
+        peer: PeerId,
+    },
+    /// The connection failed, closed, or showed no life for too long. It is removed.
+    Lost {
+        /// Which call.
+        session_id: SessionId,
+        /// Which connection.
+        peer: PeerId,
+        /// For the log.
+        reason: String,
+    },
+    /// Answer to a ping.
+    Pong {
+        /// From the ping.
+        nonce: u64,
+    },
+    /// The worker is configured, its encoder chosen, its certificate made.
+    Ready {
+        /// Name of the encoder element.
+        encoder: String,
+    },
+    /// Everything of this session is closed.
+    SessionStopped {
+        /// Which call.
+        session_id: SessionId,
+    },
+    /// The door's offer or candidate for a resident.
+    Signal {
+        /// Which call.
+        session_id: SessionId,
+        /// Which connection.
+        peer: PeerId,
+        /// What.
+        signal: Signal,
+    },
+    /// What the speaker plays, ten times a second while it plays anything.
+    SpeakerLevel {
+        /// Root mean square in decibels below full scale.
+        dbfs: f64,
+        /// The strongest frequency, in hertz.
+        hertz: f64,
+    },
+    /// A source failed or went silent; the session goes on with what is left.
+    SourceFailed {
+        /// Which.
+        source: Source,
+        /// For the log.
+        message: String,
+    },
+}
+
+/// A thing the worker captures from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Source {
+    /// The picture.
+    Camera,
+    /// The door's sound.
+    Microphone,
+}

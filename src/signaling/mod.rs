@@ -1,0 +1,3 @@
+//! Signaling between a device and the hub.
+
+pub mod protocol;

@@ -1,0 +1,811 @@
+//! The words between a device and the hub: verbs, their answers, events and frames, exactly as they stand on the wire.
+//!
+//! JSON, camelCase. `docs/protocol.md` describes the same from the outside, and a test replays its examples through these
+//! types. Nothing here decides anything. Unknown fields are ignored in both directions, so that one side can be newer;
+//! an unknown frame type or event name is an error that the reader logs and passes over.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{DeviceId, EntryNumber, Guid, PeerId, RequestKey, SessionId, Uid};
+use crate::redacted::Redacted;
+
+/// Version of this protocol, said in `hello` and `welcome`.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// Largest frame and largest request body, in bytes, in both directions.
+pub const MAX_FRAME: usize = 64 * 1024;
+
+/// Most entries of [`Metadata`].
+pub const MAX_METADATA_ENTRIES: usize = 16;
+
+/// Longest key or value of [`Metadata`], in characters.
+pub const MAX_METADATA_TEXT: usize = 256;
+
+/// Words that travel with a call to the callee, such as `doorName`, `button` and `buttonLabel`.
+pub type Metadata = BTreeMap<String, String>;
+
+/// Whether a call carries a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CallType {
+    /// Sound only.
+    Audio,
+    /// Sound, and the door's picture.
+    Video,
+}
+
+/// Who is called.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(tag = "receiverType", content = "receiver", rename_all = "camelCase")]
+pub enum Receiver {
+    /// Every member of a group, at once.
+    Group(Guid),
+    /// One user: every device of theirs.
+    User(Uid),
+}
+
+impl fmt::Display for Receiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Group(guid) => write!(f, "group {guid}"),
+            Self::User(uid) => write!(f, "user {uid}"),
+        }
+    }
+}
+
+/// Where a call stands, in the ringing workflow's words and in life order. Everything after `Ongoing` is for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CallStatus {
+    /// Ringing.
+    Initiated,
+    /// Answered.
+    Ongoing,
+    /// Answered, and over.
+    Ended,
+    /// Every member refused.
+    Rejected,
+    /// The user called answered that they are in another call.
+    Busy,
+    /// The caller took it back before the answer.
+    Cancelled,
+    /// Nobody answered in time.
+    Unanswered,
+}
+
+impl CallStatus {
+    /// Whether the call is over. It never changes again.
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        match self {
+            Self::Initiated | Self::Ongoing => false,
+            Self::Ended | Self::Rejected | Self::Busy | Self::Cancelled | Self::Unanswered => true,
+        }
+    }
+}
+
+/// How a receiver, or the caller for `Cancelled`, refuses a ringing call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RejectStatus {
+    /// The receiver is in another call.
+    Busy,
+    /// The caller takes the call back.
+    Cancelled,
+    /// The receiver does not want to answer.
+    Rejected,
+}
+
+/// Why an answered call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EndReason {
+    /// The door was unreachable for longer than the grace time.
+    DoorGone,
+    /// The door hung up.
+    DoorHungUp,
+    /// No media connection came about, or it was lost and not replaced.
+    MediaLost,
+    /// The longest allowed call was reached.
+    MaximumDuration,
+    /// The last resident was unreachable for longer than the grace time.
+    ResidentGone,
+    /// The last resident hung up.
+    ResidentHungUp,
+}
+
+/// What a device may do in the media session of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Role {
+    /// The door itself.
+    Door,
+    /// In the conversation: this device's user accepted (or initiated) the call.
+    Participant,
+    /// Sees the door, silently, before anybody answers.
+    Viewer,
+}
+
+/// One device of one user, as others see it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Leg {
+    /// The user.
+    pub uid: Uid,
+    /// Their device.
+    pub device_id: DeviceId,
+    /// The user's name, for people.
+    pub name: String,
+}
+
+/// What became of one device in a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ParticipantState {
+    /// Answered that it is in another call.
+    Busy,
+    /// Was in the conversation and left, or the call is over.
+    Ended,
+    /// In the conversation.
+    Ongoing,
+    /// Refused.
+    Rejected,
+}
+
+/// A device that acted in a call. Devices that only rang are not listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Participant {
+    /// Who.
+    #[serde(flatten)]
+    pub leg: Leg,
+    /// What became of them.
+    pub state: ParticipantState,
+    /// When they entered the conversation; milliseconds since 1970 by the hub's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joined_at: Option<u64>,
+    /// When they left it; milliseconds since 1970 by the hub's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_at: Option<u64>,
+}
+
+/// A call as everybody sees it. All times are milliseconds since 1970 by the hub's clock, for people, never for decisions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Call {
+    /// Its id.
+    pub session_id: SessionId,
+    /// Sound only, or with picture.
+    #[serde(rename = "type")]
+    pub call_type: CallType,
+    /// Where it stands.
+    pub status: CallStatus,
+    /// Why it ended, once `Ended`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_reason: Option<EndReason>,
+    /// The device that called.
+    pub initiator: Leg,
+    /// Who was called.
+    #[serde(flatten)]
+    pub receiver: Receiver,
+    /// Their name, for people.
+    pub receiver_name: String,
+    /// The user that is the door of this call: its initiator or its receiver.
+    pub door: Uid,
+    /// When it began to ring.
+    pub initiated_at: u64,
+    /// When it was answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<u64>,
+    /// When it was over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<u64>,
+    /// Seconds from answer to end, by the hub's monotonic clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration: Option<u64>,
+    /// Devices that acted.
+    pub participants: Vec<Participant>,
+    /// Words of the caller.
+    pub metadata: Metadata,
+    /// The last log entry folded into this picture.
+    pub entry: EntryNumber,
+}
+
+// ---------------------------------------------------------------------------------------------------------------- verbs
+
+/// A verb of the workflow, as a device asks for it. See [`VerbRequest::path`] for its place in the REST interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verb {
+    /// Answer a ringing call, or join a joinable one.
+    Accept {
+        /// Which call.
+        session_id: SessionId,
+    },
+    /// Hang up.
+    End {
+        /// Which call.
+        session_id: SessionId,
+        /// Why, where it is not simply hanging up.
+        reason: Option<EndReason>,
+    },
+    /// Ask for the token with which the media session is started.
+    GenerateToken {
+        /// Which call.
+        session_id: SessionId,
+    },
+    /// Call somebody.
+    Initiate {
+        /// Whom.
+        receiver: Receiver,
+        /// With picture or without.
+        call_type: CallType,
+        /// Words for the callee.
+        metadata: Metadata,
+    },
+    /// Tell the residents of this call that a visitor pressed another button.
+    PressWaiting {
+        /// The call that is going on.
+        session_id: SessionId,
+        /// Words about the press: `button`, `buttonLabel`.
+        metadata: Metadata,
+    },
+    /// Refuse a ringing call, or, by its caller, cancel it.
+    Reject {
+        /// Which call.
+        session_id: SessionId,
+        /// How.
+        status: RejectStatus,
+    },
+}
+
+/// A verb with its idempotency key. Sent again with the same key by the same device it has the same answer and no second effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerbRequest {
+    /// The key, unique per device.
+    pub key: RequestKey,
+    /// What is asked.
+    pub verb: Verb,
+}
+
+/// What the hub says to a verb.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VerbAnswer {
+    /// The call as it now stands.
+    Call(Box<Call>),
+    /// The token that was asked for.
+    Token(SessionToken),
+}
+
+/// Body of every verb that names a call: `POST /v1/calls/{sessionId}/accept|end|reject|token|press-waiting`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VerbBody {
+    /// Idempotency key.
+    pub key: RequestKey,
+    /// For `reject`: how.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub status: Option<RejectStatus>,
+    /// For `end`: why.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<EndReason>,
+    /// For `press-waiting`: words about the press.
+    #[serde(skip_serializing_if = "Metadata::is_empty", default)]
+    pub metadata: Metadata,
+}
+
+/// Body of `POST /v1/calls`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InitiateBody {
+    /// Idempotency key.
+    pub key: RequestKey,
+    /// Whom.
+    #[serde(flatten)]
+    pub receiver: Receiver,
+    /// With picture or without.
+    #[serde(rename = "type")]
+    pub call_type: CallType,
+    /// Words for the callee.
+    #[serde(skip_serializing_if = "Metadata::is_empty", default)]
+    pub metadata: Metadata,
+}
+
+/// Answer of every verb but `token`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallBody {
+    /// The call as it now stands.
+    pub call: Call,
+}
+
+/// Answer of `token`: what is needed to start the media session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionToken {
+    /// The token, for the `startSession` frame. Bound to call and device.
+    pub token: Redacted<String>,
+    /// The role at this time. An accept raises it without a new token.
+    pub role: Role,
+    /// Seconds for which a session can be started with it.
+    pub expires_in: u64,
+    /// Servers for ICE.
+    pub ice_servers: Vec<IceServer>,
+}
+
+/// A STUN or TURN server, in the form a browser's `RTCPeerConnection` takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IceServer {
+    /// `stun:` and `turn:` addresses.
+    pub urls: Vec<String>,
+    /// For TURN.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub username: Option<String>,
+    /// For TURN: ephemeral.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub credential: Option<Redacted<String>>,
+}
+
+impl VerbRequest {
+    /// The path of this verb below the hub's address.
+    #[must_use]
+    pub fn path(&self) -> String {
+        match &self.verb {
+            Verb::Accept { session_id } => format!("/v1/calls/{session_id}/accept"),
+            Verb::End { session_id, .. } => format!("/v1/calls/{session_id}/end"),
+            Verb::GenerateToken { session_id } => format!("/v1/calls/{session_id}/token"),
+            Verb::Initiate { .. } => "/v1/calls".to_owned(),
+            Verb::PressWaiting { session_id, .. } => format!("/v1/calls/{session_id}/press-waiting"),
+            Verb::Reject { session_id, .. } => format!("/v1/calls/{session_id}/reject"),
+        }
+    }
+
+    /// The JSON body of this verb.
+    #[must_use]
+    pub fn body(&self) -> String {
+        let empty = VerbBody { key: self.key.clone(), status: None, reason: None, metadata: Metadata::new() };
+        match &self.verb {
+            Verb::Accept { .. } | Verb::GenerateToken { .. } => to_json(&empty),
+            Verb::End { reason, .. } => to_json(&VerbBody { reason: *reason, ..empty }),
+            Verb::Initiate { receiver, call_type, metadata } => to_json(&InitiateBody {
+                key: self.key.clone(),
+                receiver: receiver.clone(),
+                call_type: *call_type,
+                metadata: metadata.clone(),
+            }),
+            Verb::PressWaiting { metadata, .. } => to_json(&VerbBody { metadata: metadata.clone(), ..empty }),
+            Verb::Reject { status, .. } => to_json(&VerbBody { status: Some(*status), ..empty }),
+        }
+    }
+}
+
+/// A wire type as JSON.
+pub fn to_json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("wire types hold only strings, numbers and lists")
+}
+
+// --------------------------------------------------------------------------------------------------------------- errors
+
+/// Every error the hub can answer. Part of the protocol: a code is never renamed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ErrorCode {
+    /// 400: the body, a header or a frame is not what the protocol says.
+    ErrBadRequest,
+    /// 409: another device answered first.
+    ErrCallAnsweredElsewhere,
+    /// 409: the caller is in a call already; it is in `details.call`.
+    ErrCallBusySelf,
+    /// 409: the one called is calling the caller; that call is in `details.call` and can be accepted.
+    ErrCallBusyUser,
+    /// 400: exactly one party of a call is a door.
+    ErrCallInvalidParties,
+    /// 403: not a party of this call, or not allowed to call this receiver.
+    ErrCallNotAPart,
+    /// 409: not answered yet, so it cannot be ended; cancel or reject it.
+    ErrCallNotStarted,
+    /// 409: answered already, so it cannot be rejected or cancelled; end it.
+    ErrCallOngoingToInvalid,
+    /// 404: no call of this id.
+    ErrCallSessionNotFound,
+    /// 409: the call is over; it is in `details.call`.
+    ErrCallTerminated,
+    /// 400: nobody calls themselves.
+    ErrCallingSelf,
+    /// 401: no credential, or one that is not known (any more).
+    ErrUnauthorized,
+    /// 403: known, but this is not for them.
+    ErrForbidden,
+    /// 500: the hub failed.
+    ErrInternal,
+    /// 404: nothing at this address.
+    ErrNotFound,
+    /// 413: larger than [`MAX_FRAME`].
+    ErrPayloadTooLarge,
+    /// 410: the pairing code or enrolment token is wrong, used or expired.
+    ErrPairingCodeInvalid,
+    /// 429: too many requests; `details.retryAfter` has the seconds.
+    ErrRateLimited,
+    /// 404: no user or group of this id that the caller could know of.
+    ErrReceiverNotFound,
+    /// 409: as many viewers as the door can serve.
+    ErrSessionFull,
+    /// 401: the session token is wrong, expired, or of another device or call.
+    ErrSessionTokenInvalid,
+    /// 503: the hub is starting or stopping.
+    ErrUnavailable,
+}
+
+impl ErrorCode {
+    /// The HTTP status that goes with it.
+    #[must_use]
+    pub const fn http_status(self) -> u16 {
+        match self {
+            Self::ErrBadRequest | Self::ErrCallInvalidParties | Self::ErrCallingSelf => 400,
+            Self::ErrUnauthorized | Self::ErrSessionTokenInvalid => 401,
+            Self::ErrCallNotAPart | Self::ErrForbidden => 403,
+            Self::ErrCallSessionNotFound | Self::ErrNotFound | Self::ErrReceiverNotFound => 404,
+            Self::ErrCallAnsweredElsewhere
+            | Self::ErrCallBusySelf
+            | Self::ErrCallBusyUser
+            | Self::ErrCallNotStarted
+            | Self::ErrCallOngoingToInvalid
+            | Self::ErrCallTerminated
+            | Self::ErrSessionFull => 409,
+            Self::ErrPairingCodeInvalid => 410,
+            Self::ErrPayloadTooLarge => 413,
+            Self::ErrRateLimited => 429,
+            Self::ErrInternal => 500,
+            Self::ErrUnavailable => 503,
+        }
+    }
+}
+
+/// Why a verb was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refusal {
+    /// For programs.
+    pub code: ErrorCode,
+    /// For developers: what was found and what is allowed, in English.
+    pub message: String,
+    /// What a program may need besides.
+    #[serde(default, skip_serializing_if = "RefusalDetails::is_empty")]
+    pub details: RefusalDetails,
+}
+
+/// What a program may need to know of a refusal besides its code.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RefusalDetails {
+    /// The call that stands in the way, or the call as it now stands.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub call: Option<Box<Call>>,
+    /// Seconds to wait before the next try.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub retry_after: Option<u64>,
+}
+
+impl RefusalDetails {
+    fn is_empty(&self) -> bool {
+        self.call.is_none() && self.retry_after.is_none()
+    }
+}
+
+impl Refusal {
+    /// A refusal without details.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), details: RefusalDetails::default() }
+    }
+
+    /// The same, with the call it is about.
+    #[must_use]
+    pub fn with_call(mut self, call: Call) -> Self {
+        self.details.call = Some(Box::new(call));
+        self
+    }
+}
+
+/// Body of every answer with an HTTP status of 400 and above.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ErrorBody {
+    /// The refusal.
+    pub error: Refusal,
+}
+
+// --------------------------------------------------------------------------------------------------------------- events
+
+/// Something that happened to a call, told to the devices it concerns. The pair of session id and entry names it for ever.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    /// Which call.
+    pub session_id: SessionId,
+    /// Which entry of its log.
+    pub entry: EntryNumber,
+    /// What happened.
+    pub event: EventKind,
+}
+
+/// What happened to a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum EventKind {
+    /// To the other devices that rang: stop, somebody answered.
+    CallAnsweredElsewhere {
+        /// The call, with who answered among its participants.
+        call: Box<Call>,
+    },
+    /// To the caller: how many phones acknowledged the ring.
+    CallDelivered {
+        /// Devices that acknowledged it.
+        delivered: u32,
+        /// Devices to which a push was sent and that have not acknowledged.
+        notified: u32,
+        /// Members called (users, not devices).
+        members: u32,
+    },
+    /// To everybody in it: over.
+    CallEnded {
+        /// The call, with end reason and duration.
+        call: Box<Call>,
+    },
+    /// To everybody in it: its metadata changed.
+    CallUpdated {
+        /// The call.
+        call: Box<Call>,
+    },
+    /// To the door: a device opened its media session as viewer. Also when it did so again (a reloaded page).
+    CallViewed {
+        /// Which device.
+        viewer: Leg,
+    },
+    /// To the receiver's devices: stop ringing; `status` says why (cancelled, unanswered, rejected, busy).
+    IncomingCallCancelled {
+        /// The call.
+        call: Box<Call>,
+    },
+    /// To every device of every receiver: ring. Acknowledge it.
+    IncomingCallReceived {
+        /// The call.
+        call: Box<Call>,
+        /// Milliseconds from now for which it rings at the most; a lifetime for phones that lose the hub.
+        rings_for: u64,
+        /// The receiver is in another call: call waiting.
+        waiting: bool,
+    },
+    /// To the caller: answered.
+    OutgoingCallAccepted {
+        /// The call.
+        call: Box<Call>,
+        /// The device that answered. Its media gate may open now.
+        by: Leg,
+    },
+    /// To the caller: not answered; `status` says how (rejected, busy, unanswered).
+    OutgoingCallRejected {
+        /// The call.
+        call: Box<Call>,
+    },
+    /// To everybody in the call: a device of role participant opened its media session. Also when it did so again.
+    ParticipantJoined {
+        /// Which device.
+        participant: Leg,
+    },
+    /// To everybody in the call: a participant left it.
+    ParticipantLeft {
+        /// Which device.
+        participant: Leg,
+    },
+    /// To the participants: a visitor pressed another button.
+    PressWaiting {
+        /// Words about the press: `button`, `buttonLabel`.
+        metadata: Metadata,
+    },
+    /// To the door: a viewer closed its media session or lost the hub for long.
+    ViewerLeft {
+        /// Which device.
+        viewer: Leg,
+    },
+}
+
+// --------------------------------------------------------------------------------------------------------------- frames
+
+/// The last entry a device saw of one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Seen {
+    /// Which call.
+    pub session_id: SessionId,
+    /// The last entry seen.
+    pub entry: EntryNumber,
+}
+
+/// A description or a candidate on its way between device and door, inside a started session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Signal {
+    /// The device's description, in answer to the door's.
+    Answer {
+        /// SDP (RFC 8866).
+        sdp: Redacted<String>,
+    },
+    /// A way to reach the sender (RFC 8839), as in `RTCIceCandidate`.
+    Candidate {
+        /// `candidate:…`
+        candidate: Redacted<String>,
+        /// Index of the media section.
+        #[serde(rename = "sdpMLineIndex")]
+        sdp_m_line_index: u32,
+    },
+    /// The door's description. An offer with a new peer number replaces the connection there was.
+    Offer {
+        /// SDP (RFC 8866).
+        sdp: Redacted<String>,
+    },
+}
+
+/// What a device sends on its event socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum ClientFrame {
+    /// This event arrived. For a ring: the phone really rings.
+    Acknowledge {
+        /// Which call.
+        session_id: SessionId,
+        /// Which entry.
+        entry: EntryNumber,
+    },
+    /// Leave the media session of a call (the call itself goes on; see the verb `end`).
+    EndSession {
+        /// Which call.
+        session_id: SessionId,
+    },
+    /// First frame of every connection, within 5 s.
+    Hello {
+        /// [`PROTOCOL_VERSION`].
+        protocol: u32,
+        /// The credential, from clients that cannot set the `Authorization` header (browsers).
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        credential: Option<Redacted<String>>,
+        /// What this device saw of each call it knows.
+        #[serde(default)]
+        seen: Vec<Seen>,
+    },
+    /// Are you there? Answered by `pong`.
+    Ping {},
+    /// To the door, or from the door to one device.
+    Signal {
+        /// Which call.
+        session_id: SessionId,
+        /// From the door: to which device. From a device: left out.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        device_id: Option<DeviceId>,
+        /// Which of the door's connections.
+        peer: PeerId,
+        /// What.
+        signal: Signal,
+    },
+    /// Start the media session of a call. Answered by `sessionStarted` or `sessionRefused`.
+    StartSession {
+        /// Which call.
+        session_id: SessionId,
+        /// From the verb `token`.
+        token: Redacted<String>,
+    },
+}
+
+/// What the hub sends on an event socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum HubFrame {
+    /// Something happened to a call.
+    Event(Event),
+    /// Answer to `ping`.
+    Pong {},
+    /// The hub closes this connection, and why.
+    Refused {
+        /// Why.
+        error: Refusal,
+    },
+    /// This device's media session of a call is over: it left, lost its role (answered elsewhere), or the call is over.
+    SessionEnded {
+        /// Which call.
+        session_id: SessionId,
+    },
+    /// The media session could not be started.
+    SessionRefused {
+        /// Which call.
+        session_id: SessionId,
+        /// Why.
+        error: Refusal,
+    },
+    /// The media session is started; signals are relayed from now on.
+    SessionStarted {
+        /// Which call.
+        session_id: SessionId,
+        /// With which role.
+        role: Role,
+    },
+    /// From the door, or from one device to the door.
+    Signal {
+        /// Which call.
+        session_id: SessionId,
+        /// The device it comes from.
+        device_id: DeviceId,
+        /// Which of the door's connections.
+        peer: PeerId,
+        /// What.
+        signal: Signal,
+    },
+    /// Answer to a good `hello`. Missed events follow.
+    Welcome {
+        /// [`PROTOCOL_VERSION`] of the hub.
+        protocol: u32,
+        /// Who this device belongs to.
+        uid: Uid,
+        /// This device.
+        device_id: DeviceId,
+        /// Milliseconds between the `ping` frames the hub expects; twice as long without any frame and it closes.
+        heartbeat: u64,
+        /// The hub's clock, milliseconds since 1970.
+        time: u64,
+        /// The calls this device is in: as caller, as participant, or ringing.
+        calls: Vec<Call>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verbs_have_the_documented_form() {
+        let request = VerbRequest {
+            key: "k-1".parse().expect("a word"),
+            verb: Verb::Initiate {
+                receiver: Receiver::Group("flat-1".parse().expect("a word")),
+                call_type: CallType::Video,
+                metadata: Metadata::new(),
+            },
+        };
+        assert_eq!(request.path(), "/v1/calls");
+        assert_eq!(request.body(), r#"{"key":"k-1","receiverType":"group","receiver":"flat-1","type":"video"}"#);
+    }
+
+    #[test]
+    fn error_codes_are_the_workflows() {
+        assert_eq!(to_json(&ErrorCode::ErrCallBusySelf), r#""ERR_CALL_BUSY_SELF""#);
+        assert_eq!(to_json(&ErrorCode::ErrCallingSelf), r#""ERR_CALLING_SELF""#);
+        assert_eq!(to_json(&ErrorCode::ErrCallNotAPart), r#""ERR_CALL_NOT_A_PART""#);
+    }
+
+    #[test]
+    fn frames_have_the_documented_form() {
+        let frame = ClientFrame::Signal {
+            session_id: SessionId::from_random([1; 16]),
+            device_id: None,
+            peer: PeerId(3),
+            signal: Signal::Candidate { candidate: Redacted::new("candidate:1".to_owned()), sdp_m_line_index: 0 },
+        };
+        let json = to_json(&frame);
+        assert_eq!(
+            json,
+            r#"{"type":"signal","sessionId":"01010101010101010101010101010101","peer":3,"signal":{"kind":"candidate","candidate":"candidate:1","sdpMLineIndex":0}}"#
+        );
+        assert_eq!(serde_json::from_str::<ClientFrame>(&json).expect("it was just written"), frame);
+        assert!(!format!("{frame:?}").contains("candidate:1"));
+    }
+
+    #[test]
+    fn unknown_fields_are_passed_over_and_unknown_types_refused() {
+        assert_eq!(
+            serde_json::from_str::<ClientFrame>(r#"{"type":"ping","later":1}"#).expect("known type"),
+            ClientFrame::Ping {}
+        );
+        assert!(serde_json::from_str::<ClientFrame>(r#"{"type":"reboot"}"#).is_err());
+    }
+}
