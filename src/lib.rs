@@ -13,6 +13,7 @@
 //! ```
 
 pub mod call;
+pub mod config;
 pub mod hub;
 pub mod ids;
 pub mod media;

@@ -1,0 +1,513 @@
+//! `door.toml`: what a door station is told by its installer.
+//!
+//! Every key has its default here and its explanation in `config/door.toml`; a test holds the two together. Nothing here
+//! opens a device or reads a secret.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::ids::{ButtonId, Guid, Uid};
+use crate::media::pipeline::{
+    CameraSource, IceSettings, MediaSettings, MicrophoneSource, SpeakerSink, VideoCodec, VideoSettings,
+};
+use crate::signaling::protocol::{CallType, Receiver};
+
+use super::diagnostics::Diagnostics;
+use super::document::Document;
+use super::value::{self, SecretSource};
+
+/// The whole file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DoorConfig {
+    /// Who the door is.
+    pub door: DoorTable,
+    /// Where its hub is.
+    pub hub: HubTable,
+    /// Its buttons, at least one.
+    pub button: Vec<ButtonTable>,
+    /// Where buttons and LEDs are.
+    pub panel: PanelTable,
+    /// How long a press is a press.
+    pub gestures: GesturesTable,
+    /// How calls go.
+    pub call: CallTable,
+    /// Where the picture comes from.
+    pub camera: CameraTable,
+    /// Where the door's sound comes from.
+    pub microphone: MicrophoneTable,
+    /// Where the residents' voices go.
+    pub speaker: SpeakerTable,
+    /// How the picture is encoded.
+    pub video: VideoTable,
+    /// How connections are made.
+    pub ice: IceTable,
+    /// The ring of LEDs.
+    pub light: LightTable,
+    /// What is logged.
+    pub log: LogTable,
+}
+
+/// `[door]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DoorTable {
+    /// What residents read.
+    pub name: String,
+    /// Where the door keeps what must survive a restart; nowhere if left out.
+    pub state_directory: Option<PathBuf>,
+}
+
+/// `[hub]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct HubTable {
+    /// `https://host[:port]`; `http` only on this machine.
+    pub address: String,
+    /// Where the door's credential is kept.
+    pub credential: SecretSource,
+    /// Certificates to trust besides the public ones.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// `[[button]]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ButtonTable {
+    /// Its name in logs and in the panel's back end.
+    pub id: ButtonId,
+    /// What is written on it.
+    pub label: String,
+    /// Whom it calls.
+    pub receiver: ReceiverTable,
+}
+
+/// `receiver = { group = "…" }`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReceiverTable {
+    /// Every member at once.
+    Group(Guid),
+    /// One user.
+    User(Uid),
+}
+
+/// `[panel.…]`: exactly one back end.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PanelTable {
+    /// A web page that stands for buttons and LEDs.
+    Page(PagePanelTable),
+}
+
+/// `[panel.page]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PagePanelTable {
+    /// Loopback only: whoever reaches it can press the buttons.
+    pub listen: SocketAddr,
+}
+
+/// `[gestures]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct GesturesTable {
+    /// A line active for this long is a press.
+    #[serde(deserialize_with = "value::duration")]
+    pub confirm: Duration,
+    /// After a change, nothing counts for this long.
+    #[serde(deserialize_with = "value::duration")]
+    pub lockout: Duration,
+    /// A press held for this long is a hold.
+    #[serde(deserialize_with = "value::duration")]
+    pub hold: Duration,
+    /// A press held for this long is a stuck button.
+    #[serde(deserialize_with = "value::duration")]
+    pub stuck: Duration,
+}
+
+/// `[call]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CallTable {
+    /// Whether calls carry a picture.
+    #[serde(rename = "type")]
+    pub call_type: CallType,
+    /// What a second press of the same button does.
+    pub press_again: PressAgain,
+    /// What the door does when a resident calls it.
+    pub incoming: IncomingPolicy,
+    /// What a press of another button does during a call.
+    pub second_button: SecondButton,
+    /// How long a press that was not sent yet is kept.
+    #[serde(deserialize_with = "value::duration")]
+    pub dial_deadline: Duration,
+    /// How long an answered call may take to connect.
+    #[serde(deserialize_with = "value::duration")]
+    pub connect_deadline: Duration,
+    /// How long a conversation waits for a lost connection.
+    #[serde(deserialize_with = "value::duration")]
+    pub media_grace: Duration,
+    /// When a conversation is ended by itself.
+    #[serde(deserialize_with = "value::duration")]
+    pub maximum_duration: Duration,
+    /// Whether residents see the door before they answer.
+    pub early_picture: bool,
+}
+
+/// `press-again`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PressAgain {
+    /// Takes the call back.
+    Cancel,
+    /// Is acknowledged, and changes nothing.
+    Ignore,
+}
+
+/// `incoming`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IncomingPolicy {
+    /// Answers by itself, announced by light and tone.
+    AutoAnswer,
+    /// Refuses.
+    Reject,
+    /// Rings; a press answers.
+    Ring,
+}
+
+/// `second-button`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecondButton {
+    /// Waits for the call to end.
+    Queue,
+    /// Is refused.
+    Refuse,
+}
+
+/// `[camera.…]`: exactly one.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CameraTable {
+    /// A picture or film, repeated for ever.
+    File(FileTable),
+    /// A moving test picture.
+    Test(EmptyTable),
+}
+
+/// `[microphone.…]`: exactly one.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MicrophoneTable {
+    /// A sound, repeated for ever.
+    File(FileTable),
+    /// A test tone.
+    Test(ToneTable),
+}
+
+/// `[speaker.…]`: exactly one.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SpeakerTable {
+    /// Plays nowhere; the level is still measured.
+    Discard(EmptyTable),
+    /// A WAV file.
+    File(FileTable),
+}
+
+/// A back end without settings.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmptyTable {}
+
+/// A back end that is a file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FileTable {
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+/// `[microphone.test]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ToneTable {
+    /// Hertz.
+    pub hertz: u16,
+}
+
+/// `[video]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct VideoTable {
+    /// Which codec and encoder.
+    pub codec: VideoCodec,
+    /// Pixels.
+    pub width: u16,
+    /// Pixels.
+    pub height: u16,
+    /// Frames per second.
+    pub frame_rate: u8,
+    /// Kilobits per second.
+    pub bitrate: u32,
+}
+
+/// `[ice]`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct IceTable {
+    /// Offer 127.0.0.1 too.
+    pub loopback: bool,
+    /// Lowest UDP port, 0 for any.
+    pub min_port: u16,
+    /// Highest UDP port, 0 for any.
+    pub max_port: u16,
+}
+
+/// `[light]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LightTable {
+    /// How many LEDs the ring has.
+    pub leds: u8,
+    /// Percent.
+    pub brightness: u8,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LogTable {
+    /// From which level on.
+    pub level: LogLevel,
+}
+
+/// `level`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogLevel {
+    /// Errors only.
+    Error,
+    /// And what will become one.
+    Warn,
+    /// And what happens.
+    #[default]
+    Info,
+    /// And why.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl DoorConfig {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// Everything that forbids its use, with places, and every warning besides.
+    pub fn load(path: &Path) -> Result<Self, Diagnostics> {
+        let name = path.display().to_string();
+        let text = super::read_text(path, &name)?;
+        Self::parse(&name, &text)
+    }
+
+    /// Reads a text, without looking at any file.
+    ///
+    /// # Errors
+    /// Everything that forbids its use, with places.
+    pub fn parse(name: &str, text: &str) -> Result<Self, Diagnostics> {
+        let (config, document) = Self::examine(name, text);
+        let diagnostics = document.finish();
+        match config {
+            Some(config) if !diagnostics.has_errors() => Ok(config),
+            Some(_) | None => Err(diagnostics),
+        }
+    }
+
+    /// Everything there is to say about a file: what [`Self::load`] would refuse, and warnings about files that are named in
+    /// it and not there.
+    #[must_use]
+    pub fn check(path: &Path) -> Diagnostics {
+        let name = path.display().to_string();
+        let text = match super::read_text(path, &name) {
+            Ok(text) => text,
+            Err(diagnostics) => return diagnostics,
+        };
+        let (config, mut document) = Self::examine(&name, &text);
+        for (key, file) in config.iter().flat_map(Self::files) {
+            if let Err(error) = std::fs::File::open(&file) {
+                document.warning(&key, error.to_string(), "a file that the service can read");
+            }
+        }
+        document.finish()
+    }
+
+    /// What the media worker needs to know.
+    #[must_use]
+    pub fn media_settings(&self) -> MediaSettings {
+        let VideoTable { codec, width, height, frame_rate, bitrate } = self.video;
+        let IceTable { loopback, min_port, max_port } = self.ice;
+        MediaSettings {
+            camera: match &self.camera {
+                CameraTable::File(file) => CameraSource::File(file.path.clone()),
+                CameraTable::Test(EmptyTable {}) => CameraSource::Test,
+            },
+            microphone: match &self.microphone {
+                MicrophoneTable::File(file) => MicrophoneSource::File(file.path.clone()),
+                MicrophoneTable::Test(tone) => MicrophoneSource::Tone(tone.hertz),
+            },
+            speaker: match &self.speaker {
+                SpeakerTable::Discard(EmptyTable {}) => SpeakerSink::Discard,
+                SpeakerTable::File(file) => SpeakerSink::File(file.path.clone()),
+            },
+            video: VideoSettings { codec, width, height, frame_rate, bitrate },
+            ice: IceSettings { loopback, min_port, max_port },
+        }
+    }
+
+    fn examine<'t>(name: &'t str, text: &'t str) -> (Option<Self>, Document<'t>) {
+        let mut document = Document::new(name, text);
+        let hub = document.required("hub");
+        let buttons: Vec<Option<ButtonTable>> = document.list("button");
+        super::door_rules::check_buttons(&mut document, &buttons);
+        let config = Self {
+            door: document.table("door"),
+            hub: hub.clone().unwrap_or_else(HubTable::nowhere),
+            button: buttons.into_iter().flatten().collect(),
+            panel: document.table("panel"),
+            gestures: document.table("gestures"),
+            call: document.table("call"),
+            camera: document.table("camera"),
+            microphone: document.table("microphone"),
+            speaker: document.table("speaker"),
+            video: document.table("video"),
+            ice: document.table("ice"),
+            light: document.table("light"),
+            log: document.table("log"),
+        };
+        if hub.is_some() {
+            super::door_rules::check_hub(&mut document, &config.hub);
+        }
+        super::door_rules::check_tables(&mut document, &config);
+        (hub.is_some().then_some(config), document)
+    }
+
+    fn files(&self) -> Vec<(String, PathBuf)> {
+        let mut files = Vec::new();
+        let mut name = |key: &str, path: &Path| files.push((key.to_owned(), path.to_owned()));
+        if let SecretSource::File(path) = &self.hub.credential {
+            name("hub.credential.file", path);
+        }
+        if let Some(path) = &self.hub.ca_file {
+            name("hub.ca-file", path);
+        }
+        if let CameraTable::File(file) = &self.camera {
+            name("camera.file.path", &file.path);
+        }
+        if let MicrophoneTable::File(file) = &self.microphone {
+            name("microphone.file.path", &file.path);
+        }
+        files
+    }
+}
+
+impl From<&ReceiverTable> for Receiver {
+    fn from(receiver: &ReceiverTable) -> Self {
+        match receiver {
+            ReceiverTable::Group(guid) => Self::Group(guid.clone()),
+            ReceiverTable::User(uid) => Self::User(uid.clone()),
+        }
+    }
+}
+
+impl HubTable {
+    /// Stands in for a table that could not be read, which was reported; such a configuration is never given out.
+    fn nowhere() -> Self {
+        Self { address: String::new(), credential: SecretSource::Credential(String::new()), ca_file: None }
+    }
+}
+
+impl Default for DoorTable {
+    fn default() -> Self {
+        Self { name: "Door".to_owned(), state_directory: None }
+    }
+}
+
+impl Default for PanelTable {
+    fn default() -> Self {
+        Self::Page(PagePanelTable::default())
+    }
+}
+
+impl Default for PagePanelTable {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8481)) }
+    }
+}
+
+impl Default for GesturesTable {
+    fn default() -> Self {
+        Self {
+            confirm: Duration::from_millis(5),
+            lockout: Duration::from_millis(50),
+            hold: Duration::from_millis(1500),
+            stuck: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for CallTable {
+    fn default() -> Self {
+        Self {
+            call_type: CallType::Video,
+            press_again: PressAgain::Cancel,
+            incoming: IncomingPolicy::Ring,
+            second_button: SecondButton::Queue,
+            dial_deadline: Duration::from_secs(15),
+            connect_deadline: Duration::from_secs(15),
+            media_grace: Duration::from_secs(10),
+            maximum_duration: Duration::from_secs(180),
+            early_picture: true,
+        }
+    }
+}
+
+impl Default for CameraTable {
+    fn default() -> Self {
+        Self::Test(EmptyTable {})
+    }
+}
+
+impl Default for MicrophoneTable {
+    fn default() -> Self {
+        Self::Test(ToneTable::default())
+    }
+}
+
+impl Default for ToneTable {
+    fn default() -> Self {
+        Self { hertz: 440 }
+    }
+}
+
+impl Default for SpeakerTable {
+    fn default() -> Self {
+        Self::Discard(EmptyTable {})
+    }
+}
+
+impl Default for VideoTable {
+    fn default() -> Self {
+        Self { codec: VideoCodec::Auto, width: 1280, height: 720, frame_rate: 15, bitrate: 1500 }
+    }
+}
+
+impl Default for LightTable {
+    fn default() -> Self {
+        Self { leds: 12, brightness: 60 }
+    }
+}
