@@ -1,0 +1,539 @@
+//! The door station: one current call, the facts beside it, and the table that says what each event means in each phase.
+//!
+//! This file dispatches and keeps the facts; what a phase does stands in `outgoing`, `incoming` and `talking`.
+
+use std::collections::BTreeSet;
+
+use super::incoming::Incoming;
+use super::indication::{self, Indication, LinkFact, Outcome};
+use super::outgoing::{Dialing, Ringing};
+use super::talking::Talking;
+use super::timers::Timers;
+use super::{
+    Action, Button, Event, OUTCOME_SHOWN, QUEUE_DEADLINE, Rules, STOP_DEADLINE, SecondButton, Timer, press_metadata,
+};
+use crate::ids::{BootId, ButtonId, PeerId, RequestKey, SessionId};
+use crate::moment::Moment;
+use crate::signaling::protocol::{
+    Call as WireCall, CallStatus, EndReason, ErrorCode, EventKind, Refusal, RejectStatus, Verb, VerbRequest,
+};
+
+/// The door's mind. See the module for its contract.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Station {
+    phase: Phase,
+    desk: Desk,
+    shown: Option<Indication>,
+}
+
+/// Where the current call stands.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Phase {
+    /// No call.
+    Idle,
+    /// Pressed; the hub has not answered yet.
+    Dialing(Dialing),
+    /// It rings.
+    Ringing(Ringing),
+    /// A resident calls the door.
+    Incoming(Incoming),
+    /// Answered; no media connection yet.
+    Connecting(Talking),
+    /// In conversation.
+    Ongoing(Talking),
+    /// Over; the worker still closes.
+    Ending { session: SessionId, outcome: Outcome },
+    /// Over; the visitor is shown how it went.
+    Outcome(Outcome),
+    /// Shut down: nothing new begins.
+    Closed,
+}
+
+/// What every phase works with: time, rules, timers, numbers, the facts beside the phase, and the orders given.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Desk {
+    pub(super) now: Moment,
+    pub(super) rules: Rules,
+    pub(super) timers: Timers,
+    pub(super) link: LinkFact,
+    boot: BootId,
+    requests: u64,
+    peers: u32,
+    camera: bool,
+    microphone: bool,
+    stuck: BTreeSet<ButtonId>,
+    queued: Option<ButtonId>,
+    acknowledgements: u32,
+    refusals: u32,
+    actions: Vec<Action>,
+}
+
+impl Station {
+    /// A station at rest. `boot` makes its request keys unlike those of every other start.
+    #[must_use]
+    pub const fn new(rules: Rules, boot: BootId) -> Self {
+        let desk = Desk {
+            now: Moment::START,
+            rules,
+            timers: Timers::new(),
+            link: LinkFact::Down,
+            boot,
+            requests: 0,
+            peers: 0,
+            camera: false,
+            microphone: false,
+            stuck: BTreeSet::new(),
+            queued: None,
+            acknowledgements: 0,
+            refusals: 0,
+            actions: Vec::new(),
+        };
+        Self { phase: Phase::Idle, desk, shown: None }
+    }
+
+    /// Takes an event. What is due by `now` happens first; an older `now` counts as the newest seen.
+    pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
+        self.run_due(now);
+        let phase = self.take_phase();
+        self.phase = phase.handle(&mut self.desk, event);
+        self.finish()
+    }
+
+    /// Runs every deadline that is due.
+    pub fn handle_timeout(&mut self, now: Moment) -> Vec<Action> {
+        self.run_due(now);
+        self.finish()
+    }
+
+    /// The next deadline, and why.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<(Moment, Timer)> {
+        self.desk.timers.next()
+    }
+
+    /// Whether there is no call and nothing left to close.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Idle | Phase::Closed)
+    }
+
+    /// The call that is ringing or running, if there is one.
+    #[must_use]
+    pub const fn session(&self) -> Option<SessionId> {
+        self.phase.session()
+    }
+
+    /// What the visitor is to be shown now.
+    #[must_use]
+    pub fn indication(&self) -> Indication {
+        Indication {
+            phase: self.phase.shown(),
+            link: self.desk.link,
+            camera_in_use: self.desk.camera,
+            microphone_in_use: self.desk.microphone,
+            press_waiting: self.desk.queued.clone(),
+            button_stuck: !self.desk.stuck.is_empty(),
+            acknowledgements: self.desk.acknowledgements,
+            refusals: self.desk.refusals,
+        }
+    }
+
+    fn run_due(&mut self, now: Moment) {
+        self.desk.now = self.desk.now.max(now);
+        while let Some(timer) = self.desk.timers.take_due(self.desk.now) {
+            let phase = self.take_phase();
+            self.phase = phase.handle_timer(&mut self.desk, timer);
+        }
+    }
+
+    const fn take_phase(&mut self) -> Phase {
+        std::mem::replace(&mut self.phase, Phase::Idle)
+    }
+
+    fn finish(&mut self) -> Vec<Action> {
+        let indication = self.indication();
+        if self.shown.as_ref() != Some(&indication) {
+            self.desk.order(Action::Indicate(indication.clone()));
+            self.shown = Some(indication);
+        }
+        std::mem::take(&mut self.desk.actions)
+    }
+}
+
+impl Phase {
+    fn handle(self, desk: &mut Desk, event: Event) -> Self {
+        match event {
+            Event::CapturingChanged { camera, microphone } => {
+                desk.camera = camera;
+                desk.microphone = microphone;
+                self
+            }
+            Event::Held(button) => self.held(desk, &button),
+            Event::HubTold(told) => self.hub_told(desk, *told),
+            Event::LinkDown => {
+                desk.link = LinkFact::Down;
+                self.link_down(desk)
+            }
+            Event::LinkUp { calls } => {
+                desk.link = LinkFact::Up;
+                self.link_up(desk, &calls)
+            }
+            Event::Pressed(button) => self.pressed(desk, &button),
+            Event::Released(button) => self.released(desk, &button),
+            Event::ShutDown => self.shut_down(desk),
+            Event::StuckChanged { button, stuck } => {
+                if stuck {
+                    desk.stuck.insert(button);
+                } else {
+                    desk.stuck.remove(&button);
+                }
+                self
+            }
+            Event::VerbAnswered { request, result } => self.verb_answered(desk, request, result),
+            Event::MediaConnected { .. }
+            | Event::MediaDied
+            | Event::MediaLost { .. }
+            | Event::MediaRestarted
+            | Event::MediaSignalMade { .. }
+            | Event::MediaStopped { .. }
+            | Event::SessionJoined { .. }
+            | Event::SignalCame { .. } => self.media_event(desk, event),
+        }
+    }
+
+    fn handle_timer(self, desk: &mut Desk, timer: Timer) -> Self {
+        if timer == Timer::Queue {
+            desk.queued = None;
+            desk.refusals += 1;
+            return self;
+        }
+        match self {
+            Self::Idle | Self::Closed => self,
+            Self::Dialing(dialing) => dialing.timed_out(desk, timer),
+            Self::Ringing(ringing) => ringing.timed_out(desk, timer),
+            Self::Incoming(incoming) => incoming.given_up(desk, Outcome::Unanswered),
+            Self::Connecting(talking) | Self::Ongoing(talking) => talking.timed_out(desk, timer),
+            Self::Ending { outcome, .. } => desk.show(outcome),
+            Self::Outcome(_) => desk.next_turn(),
+        }
+    }
+
+    fn pressed(self, desk: &mut Desk, button: &ButtonId) -> Self {
+        let Some(known) = desk.rules.buttons.iter().find(|known| known.id == *button).cloned() else {
+            tracing::debug!(%button, "press of a button that is not configured");
+            return self;
+        };
+        match self {
+            Self::Idle | Self::Outcome(_) => Dialing::begin(desk, &known),
+            Self::Dialing(dialing) => dialing.pressed(desk, &known),
+            Self::Ringing(ringing) => ringing.pressed(desk, &known),
+            Self::Incoming(incoming) => incoming.pressed(&known),
+            Self::Connecting(talking) => Self::Connecting(talking.pressed(desk, &known)),
+            Self::Ongoing(talking) => Self::Ongoing(talking.pressed(desk, &known)),
+            Self::Ending { .. } => {
+                desk.queue(&known);
+                self
+            }
+            Self::Closed => self,
+        }
+    }
+
+    fn released(self, desk: &mut Desk, button: &ButtonId) -> Self {
+        match self {
+            Self::Incoming(incoming) => incoming.released(desk, button),
+            Self::Connecting(talking) => Self::Connecting(talking.released(desk, button)),
+            Self::Ongoing(talking) => Self::Ongoing(talking.released(desk, button)),
+            Self::Idle
+            | Self::Dialing(_)
+            | Self::Ringing(_)
+            | Self::Ending { .. }
+            | Self::Outcome(_)
+            | Self::Closed => self,
+        }
+    }
+
+    fn held(self, desk: &mut Desk, button: &ButtonId) -> Self {
+        match self {
+            Self::Incoming(incoming) => incoming.held(desk, button),
+            Self::Connecting(talking) if talking.is_armed(button) => talking.hang_up(desk, EndReason::DoorHungUp),
+            Self::Ongoing(talking) if talking.is_armed(button) => talking.hang_up(desk, EndReason::DoorHungUp),
+            Self::Idle
+            | Self::Dialing(_)
+            | Self::Ringing(_)
+            | Self::Connecting(_)
+            | Self::Ongoing(_)
+            | Self::Ending { .. }
+            | Self::Outcome(_)
+            | Self::Closed => self,
+        }
+    }
+
+    pub(super) fn hub_told(self, desk: &mut Desk, told: crate::signaling::protocol::Event) -> Self {
+        if let Self::Dialing(dialing) = self {
+            return Self::Dialing(dialing.hold_back(told));
+        }
+        if self.session() != Some(told.session_id) {
+            return self.other_session(desk, told);
+        }
+        match self {
+            Self::Ringing(ringing) => ringing.hub_told(desk, told.event),
+            Self::Incoming(incoming) => incoming.hub_told(desk, told.event),
+            Self::Connecting(talking) | Self::Ongoing(talking) => talking.hub_told(desk, told.event),
+            Self::Idle | Self::Dialing(_) | Self::Ending { .. } | Self::Outcome(_) | Self::Closed => self,
+        }
+    }
+
+    /// A new call may begin; anything else about another session changes nothing.
+    fn other_session(self, desk: &mut Desk, told: crate::signaling::protocol::Event) -> Self {
+        let EventKind::IncomingCallReceived { call, rings_for, .. } = told.event else {
+            tracing::debug!(session = %told.session_id, "event of another session");
+            return self;
+        };
+        match self {
+            Self::Idle | Self::Outcome(_) => Incoming::begin(desk, &call, rings_for, self),
+            Self::Dialing(_) | Self::Ringing(_) | Self::Incoming(_) | Self::Connecting(_) | Self::Ongoing(_) => {
+                desk.ask(Verb::Reject { session_id: call.session_id, status: super::REFUSE_BUSY });
+                self
+            }
+            Self::Ending { .. } | Self::Closed => {
+                desk.ask(Verb::Reject { session_id: call.session_id, status: super::REFUSE_BUSY });
+                self
+            }
+        }
+    }
+
+    fn verb_answered(self, desk: &mut Desk, request: VerbRequest, result: Result<Box<WireCall>, Refusal>) -> Self {
+        match (request.verb, result) {
+            (Verb::Initiate { .. }, result) => match self {
+                Self::Dialing(dialing) if dialing.is_attempt(&request.key) => dialing.answered(desk, result),
+                other => {
+                    if let Ok(call) = result {
+                        desk.close_at_hub(&call);
+                    }
+                    other
+                }
+            },
+            (Verb::Accept { session_id }, result) => match self {
+                Self::Connecting(talking) if talking.session() == session_id => talking.accept_answered(desk, result),
+                other => {
+                    if let Ok(call) = result
+                        && other.session() != Some(session_id)
+                    {
+                        desk.close_at_hub(&call);
+                    }
+                    other
+                }
+            },
+            // The cancel lost to an accept: the call is ours, and nobody is at the door any more.
+            (Verb::Reject { session_id, .. }, Err(refusal)) if refusal.code == ErrorCode::ErrCallOngoingToInvalid => {
+                if self.session() != Some(session_id) {
+                    desk.ask(Verb::End { session_id, reason: None });
+                }
+                self
+            }
+            (Verb::Reject { .. } | Verb::End { .. } | Verb::GenerateToken { .. } | Verb::PressWaiting { .. }, _) => {
+                self
+            }
+        }
+    }
+
+    fn media_event(self, desk: &mut Desk, event: Event) -> Self {
+        match self {
+            Self::Ringing(ringing) => ringing.media_event(desk, event),
+            Self::Incoming(incoming) => Self::Incoming(incoming),
+            Self::Connecting(talking) | Self::Ongoing(talking) => talking.media_event(desk, event),
+            Self::Ending { session, outcome } => match event {
+                Event::MediaStopped { session_id } if session_id == session => desk.show(outcome),
+                Event::MediaDied => desk.show(outcome),
+                _ => Self::Ending { session, outcome },
+            },
+            Self::Idle | Self::Dialing(_) | Self::Outcome(_) | Self::Closed => self,
+        }
+    }
+
+    fn link_down(self, desk: &mut Desk) -> Self {
+        if matches!(self, Self::Ringing(_)) {
+            desk.timers.set(Timer::Link, desk.now + super::LINK_GRACE);
+        }
+        self
+    }
+
+    /// What the hub knows and what the station knows are brought together.
+    fn link_up(self, desk: &mut Desk, calls: &[WireCall]) -> Self {
+        desk.timers.stop(Timer::Link);
+        if let Self::Dialing(_) = self {
+            // One of these may be the answer that was lost; it comes again.
+            return self;
+        }
+        let session = self.session();
+        for call in calls.iter().filter(|call| Some(call.session_id) != session) {
+            desk.close_leftover(call);
+        }
+        let unknown = session.is_some_and(|session| !calls.iter().any(|call| call.session_id == session));
+        match self {
+            Self::Ringing(_) | Self::Incoming(_) | Self::Connecting(_) | Self::Ongoing(_) if unknown => {
+                // Its end, missed while the link was down, follows at once; if not, the hub has lost the call.
+                desk.timers.set(Timer::Link, desk.now + STOP_DEADLINE);
+                self
+            }
+            Self::Idle
+            | Self::Dialing(_)
+            | Self::Ringing(_)
+            | Self::Incoming(_)
+            | Self::Connecting(_)
+            | Self::Ongoing(_)
+            | Self::Ending { .. }
+            | Self::Outcome(_)
+            | Self::Closed => self,
+        }
+    }
+
+    fn shut_down(self, desk: &mut Desk) -> Self {
+        match self {
+            Self::Dialing(dialing) => dialing.withdraw(desk),
+            Self::Ringing(ringing) => ringing.take_back(desk),
+            Self::Incoming(incoming) => incoming.refuse(desk, RejectStatus::Rejected),
+            Self::Connecting(talking) | Self::Ongoing(talking) => {
+                // The media stops with the process at the latest; nobody waits for it.
+                let _ = talking.hang_up(desk, EndReason::DoorHungUp);
+            }
+            Self::Idle | Self::Ending { .. } | Self::Outcome(_) | Self::Closed => {}
+        }
+        desk.timers.stop_phase();
+        desk.forget_queued();
+        Self::Closed
+    }
+
+    const fn session(&self) -> Option<SessionId> {
+        match self {
+            Self::Ringing(ringing) => Some(ringing.session()),
+            Self::Incoming(incoming) => Some(incoming.session()),
+            Self::Connecting(talking) | Self::Ongoing(talking) => Some(talking.session()),
+            Self::Idle | Self::Dialing(_) | Self::Ending { .. } | Self::Outcome(_) | Self::Closed => None,
+        }
+    }
+
+    fn shown(&self) -> indication::Phase {
+        match self {
+            Self::Idle | Self::Closed => indication::Phase::Idle,
+            Self::Dialing(_) => indication::Phase::Dialing,
+            Self::Ringing(ringing) => ringing.shown(),
+            Self::Incoming(_) => indication::Phase::Incoming,
+            Self::Connecting(_) => indication::Phase::Connecting,
+            Self::Ongoing(_) => indication::Phase::Ongoing,
+            Self::Ending { .. } => indication::Phase::Ending,
+            Self::Outcome(outcome) => indication::Phase::Outcome(*outcome),
+        }
+    }
+}
+
+impl Desk {
+    pub(super) fn order(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    /// Asks the hub, under a new key.
+    pub(super) fn ask(&mut self, verb: Verb) -> RequestKey {
+        self.requests += 1;
+        let key = RequestKey::of_attempt(self.boot, self.requests);
+        self.order(Action::Ask(VerbRequest { key: key.clone(), verb }));
+        key
+    }
+
+    pub(super) const fn next_peer(&mut self) -> PeerId {
+        self.peers += 1;
+        PeerId(self.peers)
+    }
+
+    /// The press was understood and changes nothing.
+    pub(super) const fn acknowledge(&mut self) {
+        self.acknowledgements = self.acknowledgements.wrapping_add(1);
+    }
+
+    /// Another button while a call is on: residents of the call learn of it, and it waits its turn or is refused.
+    pub(super) fn press_waits(&mut self, session: Option<SessionId>, button: &Button) {
+        if let Some(session_id) = session {
+            let metadata = press_metadata(&self.rules, button);
+            self.ask(Verb::PressWaiting { session_id, metadata });
+        }
+        match self.rules.second_button {
+            SecondButton::Queue => self.queue(button),
+            SecondButton::Refuse => self.refusals = self.refusals.wrapping_add(1),
+        }
+    }
+
+    fn queue(&mut self, button: &Button) {
+        match &self.queued {
+            None => {
+                self.queued = Some(button.id.clone());
+                self.timers.set(Timer::Queue, self.now + QUEUE_DEADLINE);
+                self.acknowledge();
+            }
+            Some(queued) if *queued == button.id => self.acknowledge(),
+            Some(_) => self.refusals = self.refusals.wrapping_add(1),
+        }
+    }
+
+    fn forget_queued(&mut self) {
+        self.queued = None;
+        self.timers.stop(Timer::Queue);
+    }
+
+    /// Over: show how it went.
+    pub(super) fn show(&mut self, outcome: Outcome) -> Phase {
+        self.timers.stop_phase();
+        self.timers.set(Timer::Outcome, self.now + OUTCOME_SHOWN);
+        Phase::Outcome(outcome)
+    }
+
+    /// Over: wait for the worker, if it has something to close, then show how it went.
+    pub(super) fn wind_up(&mut self, call: super::call::Call, outcome: Outcome) -> Phase {
+        let session = call.session;
+        if call.close(self) {
+            self.timers.stop_phase();
+            self.timers.set(Timer::Stop, self.now + STOP_DEADLINE);
+            Phase::Ending { session, outcome }
+        } else {
+            self.show(outcome)
+        }
+    }
+
+    pub(super) fn rest(&mut self) -> Phase {
+        self.timers.stop_phase();
+        Phase::Idle
+    }
+
+    fn next_turn(&mut self) -> Phase {
+        let queued = self.queued.take();
+        self.timers.stop(Timer::Queue);
+        match queued.and_then(|id| self.rules.buttons.iter().find(|button| button.id == id).cloned()) {
+            Some(button) => Dialing::begin(self, &button),
+            None => self.rest(),
+        }
+    }
+
+    /// A call of this door that is nobody's any more.
+    pub(super) fn close_at_hub(&mut self, call: &WireCall) {
+        let session_id = call.session_id;
+        match call.status {
+            CallStatus::Initiated => {
+                self.ask(Verb::Reject { session_id, status: RejectStatus::Cancelled });
+            }
+            CallStatus::Ongoing => {
+                self.ask(Verb::End { session_id, reason: None });
+            }
+            CallStatus::Ended
+            | CallStatus::Rejected
+            | CallStatus::Busy
+            | CallStatus::Cancelled
+            | CallStatus::Unanswered => {}
+        }
+    }
+
+    /// A call the hub still has and the station has not: left from before a restart. A resident's ring is told anew.
+    fn close_leftover(&mut self, call: &WireCall) {
+        if call.initiator.uid == call.door || call.status == CallStatus::Ongoing {
+            self.close_at_hub(call);
+        }
+    }
+}
