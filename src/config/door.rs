@@ -13,6 +13,7 @@ use crate::ids::{ButtonId, Guid, Uid};
 use crate::media::pipeline::{
     CameraSource, IceSettings, MediaSettings, MicrophoneSource, SpeakerSink, VideoCodec, VideoSettings,
 };
+use crate::panel::button::Timing;
 use crate::signaling::protocol::{CallType, Receiver};
 
 use super::diagnostics::Diagnostics;
@@ -421,6 +422,13 @@ impl From<&ReceiverTable> for Receiver {
             ReceiverTable::Group(guid) => Self::Group(guid.clone()),
             ReceiverTable::User(uid) => Self::User(uid.clone()),
         }
+    }
+}
+
+impl From<&GesturesTable> for Timing {
+    fn from(gestures: &GesturesTable) -> Self {
+        let GesturesTable { confirm, lockout, hold, stuck } = *gestures;
+        Self { confirm, lockout, hold, stuck }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The door's panel: buttons, the ring of LEDs, the relay and the sounds. Pure machines decide, back ends behind the traits
 //! here touch the world, and a failing back end never disturbs a call.
 
+pub mod button;
+
 use std::future::Future;
 use std::pin::Pin;
 
