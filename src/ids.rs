@@ -106,6 +106,12 @@ impl RequestKey {
     pub fn of_attempt(boot: BootId, counter: u64) -> Self {
         Self(format!("{boot}-{counter}"))
     }
+
+    /// The key of a link's own request for a session token.
+    #[must_use]
+    pub fn of_token(boot: BootId, counter: u64) -> Self {
+        Self(format!("{boot}-t{counter}"))
+    }
 }
 
 macro_rules! random_id {

@@ -13,6 +13,7 @@
 //! ```
 
 pub mod call;
+pub mod clock;
 pub mod config;
 pub mod hub;
 pub mod ids;

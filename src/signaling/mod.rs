@@ -1,3 +1,6 @@
-//! Signaling between a device and the hub.
+//! Signaling between a device and the hub: the protocol's words, the pure link, and the client that moves its bytes.
 
+pub mod backoff;
+pub mod client;
+pub mod link;
 pub mod protocol;

@@ -1,0 +1,49 @@
+//! The one place that reads clocks and draws random bits, for the adapters and the wiring. The machines never come here.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::ids::BootId;
+use crate::moment::Moment;
+
+/// Time since the machine started (CLOCK_MONOTONIC, the clock of kernel edges).
+#[must_use]
+pub fn now() -> Moment {
+    let time = clock_gettime(ClockId::Monotonic);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    let nanos = u64::try_from(time.tv_nsec).unwrap_or_default();
+    Moment::from_nanos(seconds * 1_000_000_000 + nanos)
+}
+
+/// Milliseconds since 1970, for people and history.
+#[must_use]
+pub fn wall() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Sleeps until a deadline; for ever if there is none.
+pub async fn sleep_until(deadline: Option<Moment>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep(deadline.since(now())).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Random bytes from the kernel.
+///
+/// # Panics
+/// Where the kernel has no randomness: nothing that is secret can be made then.
+#[must_use]
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the kernel has randomness");
+    bytes
+}
+
+/// A new name for this start of the process.
+#[must_use]
+pub fn boot_id() -> BootId {
+    BootId::from_random(random())
+}

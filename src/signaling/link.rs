@@ -1,0 +1,577 @@
+//! The connection to the hub, as a pure machine: when to open, greet, ping, give up and come back, and which verbs are
+//! still unanswered.
+//!
+//! It owns every unanswered verb and sends it again, by its key, until it is answered, also when the station has moved on.
+//! It keeps the door's (or a phone's) media session started over reconnects. It never opens a socket and never knows a
+//! clock: `client` does what it orders.
+//!
+//! ```text
+//!   Waiting ──due, or a verb is urgent──▶ Opening ──opened──▶ Greeting ──welcome──▶ Up
+//!      ▲                                     │ closed, 10 s       │ closed, 5 s        │ closed, silent
+//!      └─────────────────────────────────────┴────────────────────┴────────────────────┘
+//! ```
+
+#![deny(clippy::disallowed_methods)]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::backoff::Backoff;
+use super::protocol::{
+    Call, ClientFrame, ErrorCode, Event as CallEvent, HubFrame, IceServer, PROTOCOL_VERSION, Refusal, Seen,
+    SessionToken, Signal, Verb, VerbAnswer, VerbRequest,
+};
+use crate::ids::{BootId, DeviceId, EntryNumber, PeerId, RequestKey, SessionId};
+use crate::moment::Moment;
+use crate::redacted::Redacted;
+
+/// A socket that takes longer than this to open is given up.
+const OPEN_DEADLINE: Duration = Duration::from_secs(10);
+/// A hub that takes longer than this to say welcome is given up.
+const GREET_DEADLINE: Duration = Duration::from_secs(5);
+/// The first repetition of a verb that is on its way; each further one waits twice as long.
+const FIRST_REPEAT: Duration = Duration::from_secs(2);
+/// The longest wait between repetitions of a verb.
+const LONGEST_REPEAT: Duration = Duration::from_secs(10);
+/// Sessions of which the last seen entry is remembered; the oldest are forgotten.
+const MOST_SEEN: usize = 64;
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The hub answered a verb, or said no.
+    Answered {
+        /// The verb's key.
+        key: RequestKey,
+        /// What it said.
+        result: Result<VerbAnswer, Refusal>,
+    },
+    /// The socket closed, or could not be opened.
+    Closed {
+        /// Random bits for the wait before the next try.
+        random: u32,
+    },
+    /// A frame came.
+    FrameCame(Box<HubFrame>),
+    /// The owner asks the hub something.
+    Asked(VerbRequest),
+    /// The verb could not be delivered or was not answered; it is repeated.
+    Failed {
+        /// The verb's key.
+        key: RequestKey,
+    },
+    /// The owner wants the media session of a call started, and kept started.
+    JoinWanted(SessionId),
+    /// The owner leaves the media session of a call.
+    LeaveWanted(SessionId),
+    /// The socket is open.
+    Opened,
+    /// The owner sends a description or candidate.
+    SignalMade {
+        /// For which call.
+        session_id: SessionId,
+        /// From a door: to which device.
+        device_id: Option<DeviceId>,
+        /// Of which connection.
+        peer: PeerId,
+        /// What.
+        signal: Signal,
+    },
+    /// The owner does not need this verb's answer any more: it is not repeated.
+    Withdrawn(RequestKey),
+}
+
+/// What is to be done.
+#[must_use]
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Close the socket.
+    Close,
+    /// Open the socket.
+    Open,
+    /// Send this verb by HTTP.
+    Post(VerbRequest),
+    /// Send this frame on the socket.
+    Send(ClientFrame),
+    /// Tell the owner.
+    Tell(Told),
+}
+
+/// What the owner learns.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Told {
+    /// A verb was answered.
+    Answered {
+        /// The verb as it was asked.
+        request: VerbRequest,
+        /// The hub's answer.
+        result: Result<VerbAnswer, Refusal>,
+    },
+    /// The hub is not reached any more.
+    Down,
+    /// Something happened to a call; never told twice.
+    Event(Box<CallEvent>),
+    /// The media session of a call is started.
+    Joined {
+        /// Which call.
+        session_id: SessionId,
+        /// Servers for ICE.
+        ice_servers: Vec<IceServer>,
+    },
+    /// The media session of a call cannot be started, or was ended by the hub.
+    JoinRefused {
+        /// Which call.
+        session_id: SessionId,
+        /// Why, where the hub said it.
+        refusal: Option<Refusal>,
+    },
+    /// A description or candidate came.
+    Signal {
+        /// For which call.
+        session_id: SessionId,
+        /// From which device.
+        device_id: DeviceId,
+        /// For which connection.
+        peer: PeerId,
+        /// What.
+        signal: Signal,
+    },
+    /// The hub does not know this device's credential (any more). It is tried again, seldom.
+    Unauthorized,
+    /// The hub is reached.
+    Up {
+        /// The calls it knows this device to be in.
+        calls: Vec<Call>,
+    },
+}
+
+/// Why the link wants to be woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// The socket took too long.
+    Connect,
+    /// Time for a ping.
+    Ping,
+    /// Time to repeat a verb.
+    Repeat,
+    /// Time for the next try.
+    Retry,
+    /// Nothing came for too long.
+    Silence,
+}
+
+/// The machine. See the module for its states.
+#[derive(Debug, Clone)]
+pub struct Link {
+    now: Moment,
+    boot: BootId,
+    tokens: u64,
+    state: State,
+    backoff: Backoff,
+    refused: bool,
+    verbs: BTreeMap<RequestKey, Pending>,
+    sessions: BTreeMap<SessionId, Joining>,
+    seen: BTreeMap<SessionId, (u64, EntryNumber)>,
+    sightings: u64,
+    actions: Vec<Action>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    Waiting { until: Moment },
+    Opening { until: Moment },
+    Greeting { until: Moment },
+    Up { heartbeat: Duration, ping_at: Moment, silent_at: Moment },
+}
+
+/// A verb without an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Pending {
+    request: VerbRequest,
+    delivery: Delivery,
+    repeat_at: Moment,
+    wait: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Delivery {
+    /// On its way: an answer or a failure will come.
+    Posted,
+    /// Failed; waits for its repetition.
+    Failed,
+    /// On its way, and not to be repeated should it fail.
+    LastTry,
+}
+
+/// The media session of a call, on its way to being started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Joining {
+    /// A token was asked for, under this key.
+    Token(RequestKey),
+    /// The session was asked for with this token.
+    Starting(SessionToken),
+    /// It is started.
+    Started(SessionToken),
+}
+
+impl Link {
+    /// A link that wants to connect at once. `boot` makes its own request keys unlike the owner's and every other start's.
+    #[must_use]
+    pub const fn new(boot: BootId) -> Self {
+        Self {
+            now: Moment::START,
+            boot,
+            tokens: 0,
+            state: State::Waiting { until: Moment::START },
+            backoff: Backoff::new(),
+            refused: false,
+            verbs: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            sightings: 0,
+            actions: Vec::new(),
+        }
+    }
+
+    /// Takes an event. What is due by `now` happens first; an older `now` counts as the newest seen.
+    pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
+        self.run_due(now);
+        match event {
+            Event::Answered { key, result } => self.answered(&key, result),
+            Event::Asked(request) => self.asked(request),
+            Event::Closed { random } => self.closed(random),
+            Event::Failed { key } => self.failed(&key),
+            Event::FrameCame(frame) => self.frame_came(*frame),
+            Event::JoinWanted(session_id) => self.ask_token(session_id),
+            Event::LeaveWanted(session_id) => self.leave(session_id),
+            Event::Opened => self.opened(),
+            Event::SignalMade { session_id, device_id, peer, signal } => {
+                if self.is_started(session_id) {
+                    self.send(ClientFrame::Signal { session_id, device_id, peer, signal });
+                } else {
+                    tracing::debug!(session = %session_id, "signal without a started session");
+                }
+            }
+            Event::Withdrawn(key) => self.withdrawn(&key),
+        }
+        std::mem::take(&mut self.actions)
+    }
+
+    /// Runs every deadline that is due.
+    pub fn handle_timeout(&mut self, now: Moment) -> Vec<Action> {
+        self.run_due(now);
+        std::mem::take(&mut self.actions)
+    }
+
+    /// The next deadline, and why.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<(Moment, Timer)> {
+        let state = match &self.state {
+            State::Waiting { until } => (*until, Timer::Retry),
+            State::Opening { until } | State::Greeting { until } => (*until, Timer::Connect),
+            State::Up { ping_at, silent_at, .. } => (*ping_at, Timer::Ping).min((*silent_at, Timer::Silence)),
+        };
+        let repeat = self.verbs.values().filter(|pending| pending.delivery != Delivery::LastTry);
+        repeat.map(|pending| (pending.repeat_at, Timer::Repeat)).chain([state]).min()
+    }
+
+    /// Whether the hub is reached.
+    #[must_use]
+    pub const fn is_up(&self) -> bool {
+        matches!(self.state, State::Up { .. })
+    }
+
+    /// Verbs without an answer.
+    #[must_use]
+    pub fn unanswered(&self) -> usize {
+        self.verbs.len()
+    }
+
+    fn run_due(&mut self, now: Moment) {
+        self.now = self.now.max(now);
+        while let Some((deadline, timer)) = self.poll_timeout() {
+            if deadline > self.now {
+                return;
+            }
+            match timer {
+                Timer::Retry => self.open(),
+                Timer::Connect | Timer::Silence => self.drop_socket(),
+                Timer::Ping => self.ping(),
+                Timer::Repeat => self.repeat_due(),
+            }
+        }
+    }
+
+    fn tell(&mut self, told: Told) {
+        self.actions.push(Action::Tell(told));
+    }
+
+    fn send(&mut self, frame: ClientFrame) {
+        if self.is_up() {
+            self.actions.push(Action::Send(frame));
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------------ the connection
+
+    fn open(&mut self) {
+        self.state = State::Opening { until: self.now + OPEN_DEADLINE };
+        self.actions.push(Action::Open);
+    }
+
+    fn opened(&mut self) {
+        if !matches!(self.state, State::Opening { .. }) {
+            return;
+        }
+        self.state = State::Greeting { until: self.now + GREET_DEADLINE };
+        let seen =
+            self.seen.iter().map(|(session_id, (_, entry))| Seen { session_id: *session_id, entry: *entry }).collect();
+        self.actions.push(Action::Send(ClientFrame::Hello { protocol: PROTOCOL_VERSION, credential: None, seen }));
+    }
+
+    /// The socket is useless: `Closed` will come of it, and nothing else counts until then.
+    fn drop_socket(&mut self) {
+        let was_up = self.is_up();
+        // Should the close itself hang, the link tries again all the same.
+        self.state = State::Waiting { until: self.now + OPEN_DEADLINE };
+        self.actions.push(Action::Close);
+        if was_up {
+            self.went_down();
+        }
+    }
+
+    fn closed(&mut self, random: u32) {
+        let was_up = self.is_up();
+        let mut wait = self.backoff.next(random);
+        if self.refused {
+            // A credential does not become right by asking often.
+            self.refused = false;
+            wait = wait.max(Duration::from_secs(30));
+        }
+        self.state = State::Waiting { until: self.now + wait };
+        if was_up {
+            self.went_down();
+        }
+    }
+
+    fn went_down(&mut self) {
+        self.tell(Told::Down);
+    }
+
+    fn welcome(&mut self, heartbeat: u64, calls: Vec<Call>) {
+        let heartbeat = Duration::from_millis(heartbeat.clamp(100, 600_000));
+        self.state = State::Up { heartbeat, ping_at: self.now + heartbeat, silent_at: self.now + heartbeat * 2 };
+        self.backoff.reset();
+        self.tell(Told::Up { calls });
+        let due: Vec<RequestKey> = self.verbs.keys().cloned().collect();
+        for key in due {
+            self.repeat(&key);
+        }
+        let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();
+        for session_id in sessions {
+            self.start_again(session_id);
+        }
+    }
+
+    fn ping(&mut self) {
+        if let State::Up { heartbeat, ping_at, .. } = &mut self.state {
+            *ping_at = self.now + *heartbeat;
+            self.actions.push(Action::Send(ClientFrame::Ping {}));
+        }
+    }
+
+    fn frame_came(&mut self, frame: HubFrame) {
+        if let State::Up { heartbeat, silent_at, .. } = &mut self.state {
+            *silent_at = self.now + *heartbeat * 2;
+        }
+        match frame {
+            HubFrame::Welcome { heartbeat, calls, .. } => {
+                if matches!(self.state, State::Greeting { .. }) {
+                    self.welcome(heartbeat, calls);
+                }
+            }
+            HubFrame::Refused { error } => self.hub_refused(&error),
+            _ if !self.is_up() => {}
+            HubFrame::Event(event) => self.event_came(event),
+            HubFrame::Pong {} => {}
+            HubFrame::SessionEnded { session_id } => {
+                if self.sessions.remove(&session_id).is_some() {
+                    self.tell(Told::JoinRefused { session_id, refusal: None });
+                }
+            }
+            HubFrame::SessionRefused { session_id, error } => self.session_refused(session_id, error),
+            HubFrame::SessionStarted { session_id, .. } => {
+                if let Some(Joining::Starting(token)) = self.sessions.get(&session_id).cloned() {
+                    let ice_servers = token.ice_servers.clone();
+                    self.sessions.insert(session_id, Joining::Started(token));
+                    self.tell(Told::Joined { session_id, ice_servers });
+                }
+            }
+            HubFrame::Signal { session_id, device_id, peer, signal } => {
+                if self.is_started(session_id) {
+                    self.tell(Told::Signal { session_id, device_id, peer, signal });
+                }
+            }
+        }
+    }
+
+    fn hub_refused(&mut self, refusal: &Refusal) {
+        tracing::warn!(code = ?refusal.code, message = %refusal.message, "the hub closes the connection");
+        if refusal.code == ErrorCode::ErrUnauthorized {
+            self.refused = true;
+            self.tell(Told::Unauthorized);
+        }
+    }
+
+    /// Each event is told once; its arrival is acknowledged each time, for the acknowledgement may have been lost.
+    fn event_came(&mut self, event: CallEvent) {
+        let (session_id, entry) = (event.session_id, event.entry);
+        self.send(ClientFrame::Acknowledge { session_id, entry });
+        let known = self.seen.get(&session_id).map(|(_, seen)| *seen).unwrap_or_default();
+        if entry <= known {
+            return;
+        }
+        self.sightings += 1;
+        self.seen.insert(session_id, (self.sightings, entry));
+        if self.seen.len() > MOST_SEEN
+            && let Some(oldest) = self.seen.iter().min_by_key(|(_, (sighting, _))| *sighting).map(|(id, _)| *id)
+        {
+            self.seen.remove(&oldest);
+        }
+        self.tell(Told::Event(Box::new(event)));
+    }
+
+    // ----------------------------------------------------------------------------------------------------- the verbs
+
+    fn asked(&mut self, request: VerbRequest) {
+        let key = request.key.clone();
+        let pending = Pending {
+            request: request.clone(),
+            delivery: Delivery::Posted,
+            repeat_at: self.now + FIRST_REPEAT,
+            wait: FIRST_REPEAT,
+        };
+        self.verbs.insert(key, pending);
+        self.actions.push(Action::Post(request));
+        // Whoever asks wants to hear what follows: do not sleep through it.
+        if let State::Waiting { until } = &mut self.state
+            && !self.refused
+        {
+            *until = self.now.min(*until);
+            self.run_due(self.now);
+        }
+    }
+
+    fn repeat_due(&mut self) {
+        let now = self.now;
+        let due: Vec<RequestKey> = self
+            .verbs
+            .iter()
+            .filter(|(_, pending)| pending.repeat_at <= now && pending.delivery != Delivery::LastTry)
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in due {
+            self.repeat(&key);
+        }
+    }
+
+    fn repeat(&mut self, key: &RequestKey) {
+        let Some(pending) = self.verbs.get_mut(key) else { return };
+        match pending.delivery {
+            Delivery::Posted | Delivery::Failed => {
+                pending.delivery = Delivery::Posted;
+                pending.wait = LONGEST_REPEAT.min(pending.wait * 2);
+                pending.repeat_at = self.now + pending.wait;
+                self.actions.push(Action::Post(pending.request.clone()));
+            }
+            Delivery::LastTry => {}
+        }
+    }
+
+    fn failed(&mut self, key: &RequestKey) {
+        let Some(pending) = self.verbs.get_mut(key) else { return };
+        match pending.delivery {
+            Delivery::Posted | Delivery::Failed => pending.delivery = Delivery::Failed,
+            Delivery::LastTry => {
+                self.verbs.remove(key);
+            }
+        }
+    }
+
+    /// One that is on its way may still be answered, and the owner will then undo it; one that is not is forgotten.
+    fn withdrawn(&mut self, key: &RequestKey) {
+        let Some(pending) = self.verbs.get_mut(key) else { return };
+        match pending.delivery {
+            Delivery::Posted => pending.delivery = Delivery::LastTry,
+            Delivery::Failed => {
+                self.verbs.remove(key);
+            }
+            Delivery::LastTry => {}
+        }
+    }
+
+    fn answered(&mut self, key: &RequestKey, result: Result<VerbAnswer, Refusal>) {
+        let Some(pending) = self.verbs.remove(key) else {
+            tracing::debug!(%key, "second answer of a verb");
+            return;
+        };
+        if let Verb::GenerateToken { session_id } = pending.request.verb
+            && self.sessions.get(&session_id) == Some(&Joining::Token(key.clone()))
+        {
+            match result {
+                Ok(VerbAnswer::Token(token)) => self.start(session_id, token),
+                Ok(VerbAnswer::Call(_)) => self.session_refused(session_id, unexpected_answer()),
+                Err(refusal) => self.session_refused(session_id, refusal),
+            }
+            return;
+        }
+        self.tell(Told::Answered { request: pending.request, result });
+    }
+
+    // ----------------------------------------------------------------------------------------------- media sessions
+
+    fn is_started(&self, session_id: SessionId) -> bool {
+        matches!(self.sessions.get(&session_id), Some(Joining::Started(_)))
+    }
+
+    fn ask_token(&mut self, session_id: SessionId) {
+        self.tokens += 1;
+        let key = RequestKey::of_token(self.boot, self.tokens);
+        self.sessions.insert(session_id, Joining::Token(key.clone()));
+        self.asked(VerbRequest { key, verb: Verb::GenerateToken { session_id } });
+    }
+
+    fn start(&mut self, session_id: SessionId, token: SessionToken) {
+        let secret = Redacted::new(token.token.expose().clone());
+        self.sessions.insert(session_id, Joining::Starting(token));
+        self.send(ClientFrame::StartSession { session_id, token: secret });
+    }
+
+    /// After a reconnect the hub has forgotten the session: a new token, for the old one is short-lived.
+    fn start_again(&mut self, session_id: SessionId) {
+        match self.sessions.get(&session_id) {
+            Some(Joining::Starting(_) | Joining::Started(_)) => self.ask_token(session_id),
+            Some(Joining::Token(_)) | None => {}
+        }
+    }
+
+    fn session_refused(&mut self, session_id: SessionId, refusal: Refusal) {
+        if refusal.code == ErrorCode::ErrSessionTokenInvalid && self.sessions.contains_key(&session_id) {
+            self.ask_token(session_id);
+        } else if self.sessions.remove(&session_id).is_some() {
+            self.tell(Told::JoinRefused { session_id, refusal: Some(refusal) });
+        }
+    }
+
+    fn leave(&mut self, session_id: SessionId) {
+        match self.sessions.remove(&session_id) {
+            Some(Joining::Token(key)) => self.withdrawn(&key),
+            Some(Joining::Starting(_) | Joining::Started(_)) => self.send(ClientFrame::EndSession { session_id }),
+            None => {}
+        }
+    }
+}
+
+fn unexpected_answer() -> Refusal {
+    Refusal::new(ErrorCode::ErrInternal, "the hub answered `token` with a call")
+}
