@@ -6,6 +6,7 @@ pub mod diagnostics;
 pub mod document;
 pub mod door;
 mod door_rules;
+pub mod hub;
 pub mod value;
 
 use std::path::Path;
