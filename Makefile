@@ -1,0 +1,46 @@
+# `make` lists what there is. The work stands in Cargo and in .ci/; this file only names it.
+
+SHELL := /bin/bash
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+# nextest where it is installed, cargo's own runner elsewhere: the same tests.
+TEST := $(shell command -v cargo-nextest >/dev/null && echo "nextest run --no-fail-fast" || echo "test --no-fail-fast")
+
+.PHONY: help demo demo-lan test test-quick browser-modules bench check
+
+help:
+	@echo "make demo        hub, simulated door and app on this machine: installs what is missing, builds, runs"
+	@echo "make demo-lan    the same for a phone in the same network, with a certificate it makes"
+	@echo "make test        installs what is missing and runs every test"
+	@echo "make test-quick  the tests that need neither GStreamer nor a browser"
+	@echo "make bench       prints the figures"
+	@echo "make check       formatting, lints and documentation, as .ci/run checks them"
+
+demo:
+	@.ci/setup build run
+	@cargo run --quiet -- demo
+
+demo-lan:
+	@.ci/setup build run
+	@cargo run --quiet -- demo --lan
+
+test: browser-modules
+	@cargo build --quiet
+	@cargo $(TEST)
+
+browser-modules:
+	@.ci/setup build run test
+	@cd tests/browser && { [ -d node_modules/playwright-core ] || npm ci --silent --no-audit --no-fund; }
+
+test-quick:
+	@.ci/setup build
+	@cargo $(TEST) --no-default-features
+
+bench:
+	@.ci/setup build run
+	@cargo bench
+
+check:
+	@cargo fmt --check
+	@cargo clippy --all-targets -- -D warnings
+	@cargo clippy --all-targets --no-default-features -- -D warnings
+	@RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --quiet
