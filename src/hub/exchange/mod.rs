@@ -3,158 +3,39 @@
 //! A verb is an entry, and so is anything else that decides: a device lost or found, a deadline. Whoever comes first in the
 //! log wins; everybody converges to the same call. A due timer only *orders* an entry (`Output::Append`); the call is
 //! unanswered when that entry comes back. Wall-clock times in entries are for history, never for decisions.
+//!
+//! ```text
+//!  initiated ──first accept──▶ ongoing ──end by the door, or the last resident leaves──▶ ended
+//!      ├── every member refused: rejected, or busy when all said busy
+//!      ├── the caller takes it back, or is gone for the grace time: cancelled
+//!      └── the ring time is over: unanswered
+//! ```
+//!
+//! Every entry of a call that is not over takes the next number of that call, also one that changes nothing and a verb that
+//! is refused: the number is the place in the call's log. Whoever stores the log stores all of them, in order;
+//! [`Exchange::restore`] then comes to the same numbers. A call that is over keeps its number and its picture for ever.
+//!
+//! A verb that comes again (same device, same key) has the same verdict and no second effect, and its answer carries the call
+//! as it stands *now*: a device whose answer was lost is up to date with the second one.
 
-use serde::{Deserialize, Serialize};
+#![deny(clippy::disallowed_methods)]
 
-use crate::ids::{DeviceId, EntryNumber, RequestKey, SessionId, Uid};
-use crate::signaling::protocol::{Call, CallType, EndReason, Event, Leg, Metadata, Receiver, Refusal, RejectStatus};
+mod call;
+mod entry;
+mod initiate;
+mod presence;
+mod queries;
+mod verbs;
 
-/// One entry of the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Entry {
-    /// The call it belongs to.
-    pub session_id: SessionId,
-    /// The hub's wall clock when it was appended, milliseconds since 1970: for history only.
-    pub wall: u64,
-    /// What it says.
-    pub change: Change,
-}
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-/// What an entry says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "change", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Change {
-    /// A device answers, or joins.
-    Accept {
-        /// Which device.
-        leg: Leg,
-        /// Idempotency key.
-        key: RequestKey,
-    },
-    /// A device acknowledged the ring.
-    Acknowledge {
-        /// Which device.
-        device_id: DeviceId,
-    },
-    /// A device was gone for longer than the grace time.
-    Absent {
-        /// Which device.
-        device_id: DeviceId,
-    },
-    /// A device hangs up.
-    End {
-        /// Which device.
-        leg: Leg,
-        /// Idempotency key.
-        key: RequestKey,
-        /// Why, where it is not simply hanging up.
-        reason: Option<EndReason>,
-    },
-    /// The ring time is over.
-    Expire,
-    /// A device's last connection to the hub was lost.
-    Gone {
-        /// Which device.
-        device_id: DeviceId,
-    },
-    /// Somebody calls somebody: the first entry of every call.
-    Initiate(Box<Initiation>),
-    /// A device started its media session.
-    Join {
-        /// Which device.
-        leg: Leg,
-    },
-    /// A device ended its media session.
-    Leave {
-        /// Which device.
-        device_id: DeviceId,
-    },
-    /// A push was sent to a device.
-    Notified {
-        /// Which device.
-        device_id: DeviceId,
-    },
-    /// The door tells of a press on another button.
-    PressWaiting {
-        /// The door.
-        leg: Leg,
-        /// Idempotency key.
-        key: RequestKey,
-        /// Words about the press.
-        metadata: Metadata,
-    },
-    /// A device (re)connected.
-    Reachable {
-        /// Which device.
-        device_id: DeviceId,
-        /// The last entry of this call it saw; 0 for none.
-        seen: EntryNumber,
-    },
-    /// A device refuses, or the caller cancels.
-    Reject {
-        /// Which device.
-        leg: Leg,
-        /// Idempotency key.
-        key: RequestKey,
-        /// How.
-        status: RejectStatus,
-    },
-}
-
-/// Everything the exchange needs to know to start a call, taken from the directory when the verb came in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Initiation {
-    /// Idempotency key.
-    pub key: RequestKey,
-    /// Who calls.
-    pub initiator: Leg,
-    /// Whether the initiator is a door.
-    pub initiator_is_door: bool,
-    /// Who is called.
-    pub receiver: Receiver,
-    /// The name of who is called.
-    pub receiver_name: String,
-    /// Whether the receiver is a user that is a door.
-    pub receiver_is_door: bool,
-    /// The users called, without the initiator's own, with their devices.
-    pub members: Vec<Member>,
-    /// With picture or without.
-    pub call_type: CallType,
-    /// Words of the caller.
-    pub metadata: Metadata,
-    /// Milliseconds to ring.
-    pub ring_for: u64,
-    /// Whether later accepts of a group call join it.
-    pub joinable: bool,
-    /// Most devices that may look before anybody answers.
-    pub max_viewers: u32,
-}
-
-/// A user called.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Member {
-    /// Who.
-    pub uid: Uid,
-    /// Their name.
-    pub name: String,
-    /// Their devices, whether reachable or not.
-    pub devices: Vec<MemberDevice>,
-}
-
-/// A device of a user called.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct MemberDevice {
-    /// Which.
-    pub device_id: DeviceId,
-    /// Connected when the call began.
-    pub connected: bool,
-    /// Has a push subscription.
-    pub push: bool,
-}
+use crate::ids::{DeviceId, RequestKey, SessionId, Uid};
+use crate::moment::Moment;
+use crate::signaling::protocol::{Call, ErrorCode, Event, Refusal};
+use call::{CallState, Turn};
+pub use entry::{Change, Entry, Initiation, Member, MemberDevice};
+use initiate::RefusedInitiation;
 
 /// What follows from an entry.
 #[must_use]
@@ -162,7 +43,7 @@ pub struct MemberDevice {
 pub enum Output {
     /// The answer of the verb that this entry is.
     Answer(Result<Box<Call>, Refusal>),
-    /// A due timer orders this entry.
+    /// Append this entry: a timer is due, or what was folded has a consequence that is an entry of its own.
     Append(SessionId, Change),
     /// The call reached its terminal status: keep it in the history.
     Archive(Box<Call>),
@@ -191,4 +72,209 @@ pub enum Timer {
     Forget(SessionId),
     /// The ring time is over.
     Ring(SessionId),
+}
+
+/// How long the exchange waits, where no entry says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// How long a device in a call may be away before it counts as having left.
+    pub absence_grace: Duration,
+    /// How long a call that is over is remembered for late and repeated verbs.
+    pub forget_after: Duration,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { absence_grace: Duration::from_secs(45), forget_after: Duration::from_mins(10) }
+    }
+}
+
+/// Every call of one hub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    rules: Rules,
+    /// The newest time seen.
+    now: Moment,
+    calls: BTreeMap<SessionId, CallState>,
+    /// Refused initiations, remembered for their keys, by the session id that was not used.
+    refused: BTreeMap<SessionId, RefusedInitiation>,
+    /// What became of each initiation.
+    initiations: BTreeMap<(DeviceId, RequestKey), SessionId>,
+    /// Calls that concern a device, also those that are over.
+    of_device: BTreeMap<DeviceId, BTreeSet<SessionId>>,
+    /// Calls that are not over, by the users called and calling.
+    of_user: BTreeMap<Uid, BTreeSet<SessionId>>,
+    /// The next deadline of each call that has one.
+    due: BTreeSet<(Moment, SessionId)>,
+}
+
+impl Exchange {
+    /// Without calls.
+    #[must_use]
+    pub const fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            now: Moment::START,
+            calls: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            initiations: BTreeMap::new(),
+            of_device: BTreeMap::new(),
+            of_user: BTreeMap::new(),
+            due: BTreeSet::new(),
+        }
+    }
+
+    /// From the stored log: the same state as the exchange that folded it, with its timers going on. What was ordered or told
+    /// then is not ordered or told again, but what is due is ordered by the next [`Self::handle_timeout`]. Moments later than
+    /// `now` (of another start of the machine) count as `now`. The hub then appends [`Change::Restarted`] to
+    /// each of [`Self::open_calls`].
+    #[must_use]
+    pub fn restore(rules: Rules, now: Moment, entries: impl IntoIterator<Item = (Moment, Entry)>) -> Self {
+        let mut exchange = Self::new(rules);
+        for (at, entry) in entries {
+            let _told_before = exchange.handle(at.min(now), entry);
+        }
+        exchange.rearm();
+        exchange
+    }
+
+    /// Folds one entry, after what is due. An older `now` counts as the newest seen.
+    #[must_use]
+    pub fn handle(&mut self, now: Moment, entry: Entry) -> Vec<Output> {
+        let mut outputs = self.handle_timeout(now);
+        outputs.append(&mut self.fold(entry));
+        debug_assert!(told_once(&outputs), "one event per entry and device: {outputs:?}");
+        outputs
+    }
+
+    /// Orders what is due ([`Output::Append`] only) and forgets what is old.
+    #[must_use]
+    pub fn handle_timeout(&mut self, now: Moment) -> Vec<Output> {
+        self.now = self.now.max(now);
+        let mut orders = Vec::new();
+        while let Some((at, session_id)) = self.due.first().copied()
+            && at <= self.now
+        {
+            let Some(call) = self.calls.get_mut(&session_id) else {
+                self.forget(session_id);
+                continue;
+            };
+            match call.next_deadline() {
+                Some((_, Timer::Forget(_))) => self.forget(session_id),
+                Some((_, Timer::Absence(_) | Timer::Ring(_))) => {
+                    orders.extend(call.order_due(self.now).into_iter().map(|c| Output::Append(session_id, c)));
+                    self.schedule(session_id, Some(at));
+                }
+                None => self.schedule(session_id, Some(at)),
+            }
+        }
+        orders
+    }
+
+    /// When to call [`Self::handle_timeout`], and why.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<(Moment, Timer)> {
+        let (at, session_id) = self.due.first().copied()?;
+        let next = self.calls.get(&session_id).and_then(CallState::next_deadline);
+        Some(next.unwrap_or((at, Timer::Forget(session_id))))
+    }
+
+    fn fold(&mut self, entry: Entry) -> Vec<Output> {
+        let Entry { session_id, wall, change } = entry;
+        if let Change::Initiate(initiation) = change {
+            return self.initiate(session_id, wall, *initiation);
+        }
+        let waiting = self.waits(session_id, &change);
+        let Some(call) = self.calls.get_mut(&session_id) else {
+            return if change.is_verb() { vec![Output::Answer(Err(not_found(session_id)))] } else { Vec::new() };
+        };
+        let before = call.next_deadline().map(|(at, _)| at);
+        let was_over = call.is_over();
+        let mut turn = Turn { now: self.now, wall, rules: self.rules, waiting, outputs: Vec::new() };
+        call.fold(&mut turn, change);
+        if call.is_over() && !was_over {
+            self.release_users(session_id);
+        }
+        self.schedule(session_id, before);
+        turn.outputs
+    }
+
+    /// Whether the user of a returning device is in another call: its ring is then call waiting.
+    fn waits(&self, session_id: SessionId, change: &Change) -> bool {
+        let Change::Reachable { device_id, .. } = change else { return false };
+        let uid = self.calls.get(&session_id).and_then(|call| call.uid_of(device_id));
+        uid.is_some_and(|uid| self.engaged(uid, session_id).is_some())
+    }
+
+    /// The call other than `except` in which this user is caller or participant.
+    fn engaged(&self, uid: &Uid, except: SessionId) -> Option<&CallState> {
+        let sessions = self.of_user.get(uid)?.iter().filter(|session_id| **session_id != except);
+        sessions.filter_map(|session_id| self.calls.get(session_id)).find(|call| call.engages(uid))
+    }
+
+    /// Keeps `due` in step with one call, whose deadline was `before`.
+    fn schedule(&mut self, session_id: SessionId, before: Option<Moment>) {
+        if let Some(at) = before {
+            self.due.remove(&(at, session_id));
+        }
+        if let Some((at, _)) = self.calls.get(&session_id).and_then(CallState::next_deadline) {
+            self.due.insert((at, session_id));
+        }
+    }
+
+    fn rearm(&mut self) {
+        for (session_id, call) in &mut self.calls {
+            if let Some((at, _)) = call.next_deadline() {
+                self.due.remove(&(at, *session_id));
+            }
+            call.rearm();
+            if let Some((at, _)) = call.next_deadline() {
+                self.due.insert((at, *session_id));
+            }
+        }
+    }
+
+    fn release_users(&mut self, session_id: SessionId) {
+        let Some(call) = self.calls.get(&session_id) else { return };
+        for uid in call.uids() {
+            remove_from(&mut self.of_user, uid, session_id);
+        }
+    }
+
+    fn forget(&mut self, session_id: SessionId) {
+        if let Some(refused) = self.refused.remove(&session_id) {
+            self.due.remove(&(refused.forget_at, session_id));
+            self.initiations.remove(&refused.asked);
+        }
+        let Some(call) = self.calls.remove(&session_id) else { return };
+        if let Some((at, _)) = call.next_deadline() {
+            self.due.remove(&(at, session_id));
+        }
+        self.initiations.remove(&call.asked());
+        for device_id in call.device_ids() {
+            remove_from(&mut self.of_device, device_id, session_id);
+        }
+    }
+}
+
+fn remove_from<K: Ord>(index: &mut BTreeMap<K, BTreeSet<SessionId>>, key: &K, session_id: SessionId) {
+    if let Some(sessions) = index.get_mut(key) {
+        sessions.remove(&session_id);
+        if sessions.is_empty() {
+            index.remove(key);
+        }
+    }
+}
+
+fn not_found(session_id: SessionId) -> Refusal {
+    Refusal::new(ErrorCode::ErrCallSessionNotFound, format!("there is no call {session_id}"))
+}
+
+/// Events are recognised by their entry: two of one entry to one device would be one.
+fn told_once(outputs: &[Output]) -> bool {
+    let mut told = BTreeSet::new();
+    outputs.iter().all(|output| match output {
+        Output::Deliver { to, event } => to.iter().all(|device_id| told.insert((event.entry, device_id))),
+        Output::Answer(_) | Output::Append(..) | Output::Archive(_) | Output::Revoke { .. } => true,
+    })
 }
