@@ -30,6 +30,8 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use crate::ids::{ButtonId, DeviceId, PeerId, RequestKey, SessionId};
 use crate::signaling::protocol::{
     self, CallType, EndReason, IceServer, Metadata, Receiver, Refusal, RejectStatus, Signal, VerbRequest,
@@ -208,7 +210,8 @@ pub struct Button {
 }
 
 /// What a second press of the same button means while it dials or rings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum PressAgain {
     /// It takes the call back (not within the first 3 s).
     Cancel,
@@ -217,7 +220,8 @@ pub enum PressAgain {
 }
 
 /// What the door does when a resident calls it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum IncomingCalls {
     /// It answers by itself, announced by light and tone.
     AutoAnswer,
@@ -228,7 +232,8 @@ pub enum IncomingCalls {
 }
 
 /// What another button means while a call is on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum SecondButton {
     /// It waits its turn: one press, for 30 s.
     Queue,

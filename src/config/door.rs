@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::call::{IncomingCalls, PressAgain, SecondButton};
 use crate::ids::{ButtonId, Guid, Uid};
 use crate::media::pipeline::{
     CameraSource, IceSettings, MediaSettings, MicrophoneSource, SpeakerSink, VideoCodec, VideoSettings,
@@ -140,7 +141,7 @@ pub struct CallTable {
     /// What a second press of the same button does.
     pub press_again: PressAgain,
     /// What the door does when a resident calls it.
-    pub incoming: IncomingPolicy,
+    pub incoming: IncomingCalls,
     /// What a press of another button does during a call.
     pub second_button: SecondButton,
     /// How long a press that was not sent yet is kept.
@@ -157,38 +158,6 @@ pub struct CallTable {
     pub maximum_duration: Duration,
     /// Whether residents see the door before they answer.
     pub early_picture: bool,
-}
-
-/// `press-again`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PressAgain {
-    /// Takes the call back.
-    Cancel,
-    /// Is acknowledged, and changes nothing.
-    Ignore,
-}
-
-/// `incoming`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum IncomingPolicy {
-    /// Answers by itself, announced by light and tone.
-    AutoAnswer,
-    /// Refuses.
-    Reject,
-    /// Rings; a press answers.
-    Ring,
-}
-
-/// `second-button`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SecondButton {
-    /// Waits for the call to end.
-    Queue,
-    /// Is refused.
-    Refuse,
 }
 
 /// `[camera.…]`: exactly one.
@@ -473,7 +442,7 @@ impl Default for CallTable {
         Self {
             call_type: CallType::Video,
             press_again: PressAgain::Cancel,
-            incoming: IncomingPolicy::Ring,
+            incoming: IncomingCalls::Ring,
             second_button: SecondButton::Queue,
             dial_deadline: Duration::from_secs(15),
             connect_deadline: Duration::from_secs(15),
