@@ -451,7 +451,9 @@ impl Wire {
     }
 
     async fn warm(&self) {
-        if let Err(error) = self.http.get(format!("{}/healthz", self.base)).send().await {
+        if let Err(error) =
+            self.http.get(format!("{}/v1/me", self.base)).bearer_auth(self.credential.expose()).send().await
+        {
             tracing::debug!(%error, "the connection for the verbs could not be opened ahead");
         }
     }

@@ -33,6 +33,8 @@ const GREET_DEADLINE: Duration = Duration::from_secs(5);
 const FIRST_REPEAT: Duration = Duration::from_secs(2);
 /// The longest wait between repetitions of a verb.
 const LONGEST_REPEAT: Duration = Duration::from_secs(10);
+/// A verb that failed is repeated this much sooner than one that is on its way.
+const FAILED_SOONER: u32 = 8;
 /// Sessions of which the last seen entry is remembered; the oldest are forgotten.
 const MOST_SEEN: usize = 64;
 
@@ -491,7 +493,11 @@ impl Link {
     fn failed(&mut self, key: &RequestKey) {
         let Some(pending) = self.verbs.get_mut(key) else { return };
         match pending.delivery {
-            Delivery::Posted | Delivery::Failed => pending.delivery = Delivery::Failed,
+            // A failure is known at once; the long wait is for answers that may still come.
+            Delivery::Posted | Delivery::Failed => {
+                pending.delivery = Delivery::Failed;
+                pending.repeat_at = self.now + pending.wait / FAILED_SOONER;
+            }
             Delivery::LastTry => {
                 self.verbs.remove(key);
             }
