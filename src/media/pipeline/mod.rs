@@ -2,6 +2,19 @@
 //!
 //! Pure: no GStreamer here, so the decision is tested as text. No configuration text ever reaches a launch string.
 
+#![deny(clippy::disallowed_methods)]
+
+mod branches;
+mod element;
+mod encoder;
+
+pub use branches::{
+    FRAME_COUNTER, MIXING_POINT, SAMPLE_RATE, SAMPLES_PER_PIECE, SOUND_PAYLOAD, VIDEO_PAYLOAD, offered_sound, picture,
+    picture_packets, placeholder_picture, placeholder_sound, sound, sound_packets, speaker, voice,
+};
+pub use element::{Caps, Element, Field, Value};
+pub use encoder::{Encoder, MissingElement, VIDEO_ENCODER};
+
 use serde::{Deserialize, Serialize};
 
 /// Everything the worker needs to know about the door it serves.

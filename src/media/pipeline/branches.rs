@@ -1,0 +1,233 @@
+//! The branches of the worker's pipelines: capture, speaker, and what each peer has of its own. It decides, it builds nothing.
+
+#![deny(clippy::disallowed_methods)]
+
+use std::path::Path;
+
+use super::element::{Caps, Element, Field, Value, element, filter};
+use super::{CameraSource, Encoder, MicrophoneSource, SpeakerSink, VideoSettings};
+
+/// Payload type of the picture in every offer.
+pub const VIDEO_PAYLOAD: i32 = 96;
+/// Payload type of the sound in every offer.
+pub const SOUND_PAYLOAD: i32 = 97;
+/// All sound in the worker: samples per second, one channel, 16 bits.
+pub const SAMPLE_RATE: i32 = 48_000;
+/// Samples in one piece of sound: 10 ms.
+pub const SAMPLES_PER_PIECE: i64 = 480;
+
+/// Name of the element behind which the frame counter of the test picture is drawn.
+pub const FRAME_COUNTER: &str = "frame-counter";
+/// Name of the element behind which the speaker's sound is mixed.
+pub const MIXING_POINT: &str = "mixing-point";
+/// What the offer says about the sound.
+#[must_use]
+pub fn offered_sound() -> Caps {
+    Caps {
+        media_type: "application/x-rtp",
+        fields: vec![
+            ("media", Field::Word("audio")),
+            ("encoding-name", Field::Word("OPUS")),
+            ("clock-rate", Field::Number(SAMPLE_RATE)),
+            ("payload", Field::Number(SOUND_PAYLOAD)),
+            // RFC 7587 section 7: always 2, whatever is encoded.
+            ("encoding-params", Field::Word("2")),
+            ("minptime", Field::Word("10")),
+            ("useinbandfec", Field::Word("1")),
+        ],
+    }
+}
+
+/// From the camera to encoded pictures.
+#[must_use]
+pub fn picture(camera: &CameraSource, video: &VideoSettings, encoder: Encoder) -> Vec<Element> {
+    let mut elements = match camera {
+        CameraSource::File(path) if is_still(path) => still(path, video),
+        CameraSource::File(path) => film(path, video),
+        CameraSource::Test => test_picture("ball", video),
+    };
+    elements.extend(encoded(video, encoder));
+    elements
+}
+
+/// What is shown when the camera failed: black.
+#[must_use]
+pub fn placeholder_picture(video: &VideoSettings, encoder: Encoder) -> Vec<Element> {
+    let mut elements = test_picture("black", video);
+    elements.extend(encoded(video, encoder));
+    elements
+}
+
+/// From the microphone to samples. Opus comes after the mix, in each talker's own pipeline.
+#[must_use]
+pub fn sound(microphone: &MicrophoneSource) -> Vec<Element> {
+    match microphone {
+        MicrophoneSource::File(path) => {
+            let mut elements = vec![file(path), element("decodebin")];
+            elements.extend(samples_from_anything());
+            elements.push(element("clocksync"));
+            elements
+        }
+        MicrophoneSource::Tone(hertz) => vec![
+            element("audiotestsrc")
+                .with("is-live", Value::Flag(true))
+                .with("wave", Value::Word("sine"))
+                .with("freq", Value::Number(i64::from(*hertz)))
+                // -12 dBFS RMS.
+                .with("volume", Value::Word("0.355"))
+                .with("samplesperbuffer", Value::Number(SAMPLES_PER_PIECE)),
+            filter(samples()),
+        ],
+    }
+}
+
+/// What is captured when the microphone failed: silence, so that the residents still hear each other.
+#[must_use]
+pub fn placeholder_sound() -> Vec<Element> {
+    vec![silence(), filter(samples())]
+}
+
+/// From the clock's silence by the mixing point to the speaker.
+#[must_use]
+pub fn speaker(sink: &SpeakerSink) -> Vec<Element> {
+    let mut elements = vec![silence(), filter(samples()).named(MIXING_POINT)];
+    match sink {
+        SpeakerSink::Discard => elements.push(element("fakesink").with("sync", Value::Flag(true))),
+        SpeakerSink::File(path) => elements.extend([
+            element("wavenc"),
+            element("filesink")
+                .with("location", Value::Text(path.display().to_string()))
+                .with("buffer-mode", Value::Word("unbuffered"))
+                .with("sync", Value::Flag(true)),
+        ]),
+    }
+    elements
+}
+
+/// From encoded pictures to one peer's packets.
+#[must_use]
+pub fn picture_packets(encoder: Encoder) -> Vec<Element> {
+    let payloader = match encoder {
+        Encoder::Vp8 => element("rtpvp8pay").with("picture-id-mode", Value::Word("15-bit")),
+        Encoder::Hardware | Encoder::Openh264 | Encoder::X264 => element("rtph264pay")
+            .with("config-interval", Value::Number(-1))
+            .with("aggregate-mode", Value::Word("zero-latency")),
+    };
+    vec![
+        payloader.with("pt", Value::Number(i64::from(VIDEO_PAYLOAD))).with("mtu", Value::Number(1200)),
+        filter(packets("video", VIDEO_PAYLOAD)),
+    ]
+}
+
+/// From one talker's mix to its packets.
+#[must_use]
+pub fn sound_packets() -> Vec<Element> {
+    vec![
+        element("opusenc")
+            .with("audio-type", Value::Word("voice"))
+            .with("frame-size", Value::Word("20"))
+            .with("bitrate", Value::Number(32_000))
+            .with("inband-fec", Value::Flag(true))
+            .with("packet-loss-percentage", Value::Number(5)),
+        element("rtpopuspay").with("pt", Value::Number(i64::from(SOUND_PAYLOAD))).with("mtu", Value::Number(1200)),
+        filter(packets("audio", SOUND_PAYLOAD)),
+    ]
+}
+
+/// From one talker's packets to samples.
+#[must_use]
+pub fn voice() -> Vec<Element> {
+    let mut elements = vec![
+        element("rtpopusdepay"),
+        element("opusdec").with("use-inband-fec", Value::Flag(true)).with("plc", Value::Flag(true)),
+    ];
+    elements.extend(samples_from_anything());
+    elements
+}
+
+fn file(path: &Path) -> Element {
+    element("filesrc").with("location", Value::Text(path.display().to_string()))
+}
+
+fn is_still(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ["png", "jpg", "jpeg"].iter().any(|still| ending.eq_ignore_ascii_case(still)))
+}
+
+fn test_picture(pattern: &'static str, video: &VideoSettings) -> Vec<Element> {
+    vec![
+        element("videotestsrc").with("is-live", Value::Flag(true)).with("pattern", Value::Word(pattern)),
+        filter(raw(video)).named(FRAME_COUNTER),
+    ]
+}
+
+fn still(path: &Path, video: &VideoSettings) -> Vec<Element> {
+    let mut elements = vec![file(path), element("decodebin"), element("videoconvert")];
+    elements.push(element("videoscale").with("add-borders", Value::Flag(true)));
+    elements.push(element("imagefreeze").with("is-live", Value::Flag(true)));
+    elements.push(filter(raw(video)));
+    elements
+}
+
+fn film(path: &Path, video: &VideoSettings) -> Vec<Element> {
+    let mut elements = vec![file(path), element("decodebin"), element("videoconvert")];
+    elements.push(element("videoscale").with("add-borders", Value::Flag(true)));
+    elements.push(element("videorate").with("skip-to-first", Value::Flag(true)));
+    elements.push(filter(raw(video)));
+    elements.push(element("clocksync"));
+    elements
+}
+
+fn encoded(video: &VideoSettings, encoder: Encoder) -> Vec<Element> {
+    // An encoder that is late loses old pictures, never delays new ones.
+    let queue = element("queue")
+        .with("leaky", Value::Word("downstream"))
+        .with("max-size-buffers", Value::Number(2))
+        .with("max-size-bytes", Value::Number(0))
+        .with("max-size-time", Value::Number(0));
+    let mut elements = vec![queue];
+    elements.extend(encoder.elements(video));
+    elements
+}
+
+fn silence() -> Element {
+    element("audiotestsrc")
+        .with("is-live", Value::Flag(true))
+        .with("wave", Value::Word("silence"))
+        .with("samplesperbuffer", Value::Number(SAMPLES_PER_PIECE))
+}
+
+fn samples_from_anything() -> Vec<Element> {
+    vec![element("audioconvert"), element("audioresample"), filter(samples())]
+}
+
+fn raw(video: &VideoSettings) -> Caps {
+    Caps {
+        media_type: "video/x-raw",
+        fields: vec![
+            ("format", Field::Word("I420")),
+            ("width", Field::Number(i32::from(video.width))),
+            ("height", Field::Number(i32::from(video.height))),
+            ("framerate", Field::Ratio(i32::from(video.frame_rate))),
+            ("pixel-aspect-ratio", Field::Ratio(1)),
+        ],
+    }
+}
+
+fn samples() -> Caps {
+    Caps {
+        media_type: "audio/x-raw",
+        fields: vec![
+            ("format", Field::Word("S16LE")),
+            ("layout", Field::Word("interleaved")),
+            ("rate", Field::Number(SAMPLE_RATE)),
+            ("channels", Field::Number(1)),
+        ],
+    }
+}
+
+fn packets(media: &'static str, payload: i32) -> Caps {
+    Caps {
+        media_type: "application/x-rtp",
+        fields: vec![("media", Field::Word(media)), ("payload", Field::Number(payload))],
+    }
+}
