@@ -1,4 +1,7 @@
 //! The door's camera, microphone and speaker, in a child process.
 
+#[cfg(feature = "media")]
+pub mod gst;
 pub mod pipeline;
 pub mod protocol;
+pub mod worker;

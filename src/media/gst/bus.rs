@@ -1,0 +1,39 @@
+//! What pipelines say by themselves, without a thread per pipeline: errors go to the loop, latency is recalculated elsewhere.
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+/// Listens to a pipeline until `mute`.
+pub(super) fn listen(pipeline: &gst::Pipeline, failed: impl Fn(String) + Send + Sync + 'static) {
+    let Some(bus) = pipeline.bus() else { return };
+    let weak = pipeline.downgrade();
+    bus.set_sync_handler(move |_, message| {
+        match message.view() {
+            gst::MessageView::Error(error) => failed(describe(error)),
+            gst::MessageView::Eos(_) => failed("it came to an end".to_owned()),
+            gst::MessageView::Warning(warning) => tracing::debug!(warning = %warning.error(), "GStreamer warns"),
+            gst::MessageView::Latency(_) => {
+                if let Some(pipeline) = weak.upgrade() {
+                    pipeline.call_async(|pipeline| {
+                        let _ = pipeline.recalculate_latency();
+                    });
+                }
+            }
+            _ => {}
+        }
+        gst::BusSyncReply::Drop
+    });
+}
+
+/// Stops listening, so that nothing of the listener stays alive with the pipeline.
+pub(super) fn mute(pipeline: &gst::Pipeline) {
+    if let Some(bus) = pipeline.bus() {
+        bus.unset_sync_handler();
+        bus.set_flushing(true);
+    }
+}
+
+fn describe(error: &gst::message::Error) -> String {
+    let element = error.src().map(|source| source.name().to_string()).unwrap_or_default();
+    format!("{element}: {}", error.error())
+}

@@ -1,0 +1,163 @@
+//! A source that is open: its pipeline ends in a producer from which any number of connections take.
+//!
+//! It never closes itself: whoever holds it hands its pipeline to `closing`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+use gstreamer_utils::StreamProducer;
+use gstreamer_utils::streamproducer::ProducerSettings;
+use gstreamer_video as gst_video;
+
+use super::assembly::{AssemblyError, Branch};
+use super::event::Event;
+use super::timeline::Timeline;
+use super::{bus, frame_counter};
+use crate::media::pipeline::{Element, FRAME_COUNTER};
+use crate::media::protocol::Source;
+
+/// A source that gave nothing for so long is dead, whatever it says.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A running source.
+pub(super) struct Capture {
+    /// Which.
+    pub(super) source: Source,
+    /// Its number, by which its events are told from those of a source that was replaced.
+    pub(super) opened: u64,
+    /// It stands in for the real source, which failed.
+    pub(super) is_placeholder: bool,
+    pipeline: gst::Pipeline,
+    producer: StreamProducer,
+    passed: Arc<AtomicU64>,
+    progress: (u64, Instant),
+}
+
+/// What a capture needs besides its elements.
+pub(super) struct Opening<'a> {
+    pub(super) source: Source,
+    pub(super) opened: u64,
+    pub(super) is_placeholder: bool,
+    /// Draw the frame counter into pictures of this width.
+    pub(super) count_frames: Option<usize>,
+    pub(super) timeline: &'a Timeline,
+    pub(super) events: &'a Sender<Event>,
+}
+
+impl Capture {
+    /// Puts the source together and starts it, off this thread: opening a device may take its time.
+    pub(super) fn open(parts: &[Element], opening: &Opening<'_>) -> Result<Self, AssemblyError> {
+        let pipeline = gst::Pipeline::new();
+        let branch = Branch::build(&pipeline, parts)?;
+        let sink = gst_app::AppSink::builder().max_buffers(4).drop(true).build();
+        pipeline.add(&sink)?;
+        branch.last().link(&sink)?;
+        let passed = count_at(&sink.static_pad("sink").expect("every sink has one"));
+        if let (Some(width), Some(element)) = (opening.count_frames, pipeline.by_name(FRAME_COUNTER)) {
+            frame_counter::draw_at(&element.static_pad("src").expect("a filter has one"), width);
+        }
+        if let (Some(decoder), None) = (branch.find("decodebin"), branch.find("imagefreeze")) {
+            repeat_for_ever(decoder, opening.timeline);
+        }
+        // Pictures and sound go out as they come: waiting for the clock again would only delay them.
+        let producer = StreamProducer::with(&sink, ProducerSettings { sync: false });
+        let (events, opened) = (opening.events.clone(), opening.opened);
+        bus::listen(&pipeline, move |message| {
+            let _ = events.send(Event::CaptureFailed { opened, message });
+        });
+        opening.timeline.adopt(&pipeline);
+        start(pipeline.clone(), opening);
+        Ok(Self {
+            source: opening.source,
+            opened,
+            is_placeholder: opening.is_placeholder,
+            pipeline,
+            producer,
+            passed,
+            progress: (0, Instant::now()),
+        })
+    }
+
+    /// From here connections take.
+    pub(super) fn producer(&self) -> &StreamProducer {
+        &self.producer
+    }
+
+    /// Asks the encoder for a picture that can be understood without those before it.
+    pub(super) fn force_key_unit(&self) {
+        let event = gst_video::UpstreamForceKeyUnitEvent::builder().all_headers(true).build();
+        self.producer.appsink().static_pad("sink").expect("every sink has one").push_event(event);
+    }
+
+    /// The source stopped giving anything.
+    pub(super) fn went_silent(&mut self, now: Instant) -> bool {
+        let passed = self.passed.load(Ordering::Relaxed);
+        if passed != self.progress.0 {
+            self.progress = (passed, now);
+        }
+        now.saturating_duration_since(self.progress.1) > PATIENCE
+    }
+
+    /// Gives its pipeline away, to be closed.
+    pub(super) fn into_pipeline(self) -> gst::Pipeline {
+        self.pipeline
+    }
+}
+
+fn start(pipeline: gst::Pipeline, opening: &Opening<'_>) {
+    let (events, opened) = (opening.events.clone(), opening.opened);
+    let failed = opening.events.clone();
+    let starting = std::thread::Builder::new().name("opening".into()).spawn(move || {
+        let event = match pipeline.set_state(gst::State::Playing) {
+            Ok(_) => Event::CaptureOpened { opened },
+            Err(error) => Event::CaptureFailed { opened, message: error.to_string() },
+        };
+        let _ = events.send(event);
+    });
+    if let Err(error) = starting {
+        let _ = failed.send(Event::CaptureFailed { opened, message: error.to_string() });
+    }
+}
+
+fn count_at(pad: &gst::Pad) -> Arc<AtomicU64> {
+    let passed = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&passed);
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+        count.fetch_add(1, Ordering::Relaxed);
+        gst::PadProbeReturn::Ok
+    });
+    passed
+}
+
+/// A file begins now, and begins again where it ends.
+fn repeat_for_ever(decoder: &gst::Element, timeline: &Timeline) {
+    let timeline = timeline.clone();
+    decoder.connect_pad_added(move |_, pad| {
+        pad.set_offset(i64::try_from(timeline.now().nseconds()).unwrap_or(i64::MAX));
+        let timeline = timeline.clone();
+        pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {
+            let ends = info.event().is_some_and(|event| event.type_() == gst::EventType::Eos);
+            if !ends {
+                return gst::PadProbeReturn::Ok;
+            }
+            if let Some(decoder) = pad.parent_element() {
+                let (timeline, pad) = (timeline.clone(), pad.clone());
+                decoder.call_async(move |decoder| begin_again(decoder, &pad, &timeline));
+            }
+            gst::PadProbeReturn::Drop
+        });
+    });
+}
+
+fn begin_again(decoder: &gst::Element, pad: &gst::Pad, timeline: &Timeline) {
+    pad.set_offset(i64::try_from(timeline.now().nseconds()).unwrap_or(i64::MAX));
+    let flags = gst::SeekFlags::FLUSH | gst::SeekFlags::KEY_UNIT;
+    if let Err(error) = decoder.seek_simple(flags, gst::ClockTime::ZERO) {
+        gst::element_error!(decoder, gst::ResourceError::Seek, ["the file cannot be repeated: {error}"]);
+    }
+}

@@ -1,0 +1,65 @@
+//! Pipelines on their way out. Stopping one may take long or for ever, so each stops on a thread of its own; one that never
+//! comes back costs the whole process, which is started anew.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use super::bus;
+use super::event::Event;
+
+/// What hangs longer will hang for ever.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The pipelines that are being closed.
+pub(super) struct Closing {
+    events: Sender<Event>,
+    next: u64,
+    waiting: BTreeMap<u64, Instant>,
+}
+
+impl Closing {
+    /// Nothing is being closed.
+    pub(super) fn new(events: Sender<Event>) -> Self {
+        Self { events, next: 0, waiting: BTreeMap::new() }
+    }
+
+    /// Closes a pipeline, off this thread. Its number comes back in `Event::Closed`.
+    pub(super) fn close(&mut self, pipeline: gst::Pipeline) -> u64 {
+        self.next += 1;
+        let number = self.next;
+        let events = self.events.clone();
+        let closing = std::thread::Builder::new().name("closing".into()).spawn(move || {
+            if let Err(error) = pipeline.set_state(gst::State::Null) {
+                tracing::warn!(%error, "a pipeline did not stop cleanly");
+            }
+            bus::mute(&pipeline);
+            drop(pipeline);
+            let _ = events.send(Event::Closed(number));
+        });
+        if let Err(error) = closing {
+            tracing::error!(%error, "no thread can be started: giving up");
+            std::process::exit(70);
+        }
+        self.waiting.insert(number, Instant::now());
+        number
+    }
+
+    /// This one is closed.
+    pub(super) fn closed(&mut self, number: u64) {
+        self.waiting.remove(&number);
+    }
+
+    /// Nothing is being closed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Something hangs.
+    pub(super) fn hangs(&self, now: Instant) -> bool {
+        self.waiting.values().any(|&since| now.saturating_duration_since(since) > PATIENCE)
+    }
+}

@@ -1,0 +1,266 @@
+//! One webrtcbin in a pipeline of its own, put together: payloaders, the talker's encoder, the voice's decoder, both guards.
+//!
+//! Its callbacks hold nothing but a way to send and weak references. Directions are fixed here, before the first offer, and
+//! never change: what consent changes is a gate on the data.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use gstreamer as gst;
+use gstreamer::glib;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+use gstreamer_utils::StreamProducer;
+use gstreamer_webrtc as gst_webrtc;
+
+use super::assembly::{self, AssemblyError, Branch};
+use super::event::PeerEvent;
+use super::gate::Guard;
+use super::ice::Server;
+use super::mixer::Mixer;
+use super::speaker::change_samples;
+use super::timeline::Timeline;
+use super::{bus, ice, liveness};
+use crate::ids::PeerId;
+use crate::media::pipeline::{Caps, Encoder, IceSettings, offered_sound, picture_packets, sound_packets, voice};
+use crate::signaling::protocol::IceServer;
+
+/// Where the events of a connection go. Called on streaming threads: it only sends.
+pub(super) type Notify = Arc<dyn Fn(PeerEvent) + Send + Sync>;
+
+/// What a connection is made of.
+pub(super) struct Plan<'a> {
+    pub(super) peer: PeerId,
+    pub(super) encoder: Encoder,
+    pub(super) ice: &'a IceSettings,
+    pub(super) ice_servers: &'a [IceServer],
+    pub(super) timeline: &'a Timeline,
+    pub(super) mixer: &'a Arc<Mixer>,
+    pub(super) guard: Guard,
+    pub(super) notify: Notify,
+}
+
+/// The pipeline of one connection.
+pub(super) struct Connection {
+    pub(super) pipeline: gst::Pipeline,
+    pub(super) webrtc: gst::Element,
+    /// Here the encoded picture comes in.
+    pub(super) picture: gst_app::AppSrc,
+    /// Here the microphone's samples come in.
+    pub(super) sound: gst_app::AppSrc,
+    /// Counts what arrives.
+    pub(super) arrived: Arc<AtomicU64>,
+}
+
+impl Connection {
+    /// Puts it together and asks for an offer, which comes as an event.
+    pub(super) fn offer(plan: &Plan<'_>) -> Result<Self, AssemblyError> {
+        let pipeline = gst::Pipeline::new();
+        let webrtc = webrtcbin(plan)?;
+        pipeline.add(&webrtc)?;
+        let arrived = liveness::count_arrivals(&webrtc);
+        let picture = sending_branch(&pipeline, &webrtc, "sink_0", &picture_packets(plan.encoder))?;
+        let sound = sending_branch(&pipeline, &webrtc, "sink_1", &sound_packets())?;
+        use gst_webrtc::WebRTCRTPTransceiverDirection::{Sendonly, Sendrecv};
+        fix_direction(&webrtc, "sink_0", Sendonly, &plan.encoder.offered())?;
+        fix_direction(&webrtc, "sink_1", Sendrecv, &offered_sound())?;
+        guard_and_mix(&sound, plan);
+        receiving_branch(&pipeline, &webrtc, plan)?;
+        tell_about(&pipeline, &webrtc, plan);
+        plan.timeline.adopt(&pipeline);
+        pipeline.set_state(gst::State::Playing)?;
+        create_offer(&webrtc, &plan.notify);
+        Ok(Self { pipeline, webrtc, picture, sound, arrived })
+    }
+
+    /// Puts the offer in force; the outcome comes as an event.
+    pub(super) fn enforce_offer(&self, offer: &gst_webrtc::WebRTCSessionDescription, notify: &Notify) {
+        let notify = Arc::clone(notify);
+        let promise = gst::Promise::with_change_func(move |reply| {
+            notify(PeerEvent::OfferInForce(outcome(reply).map(|_| ())));
+        });
+        self.webrtc.emit_by_name::<()>("set-local-description", &[offer, &promise]);
+    }
+
+    /// Applies the answer; the outcome comes as an event.
+    pub(super) fn apply_answer(&self, sdp: &str, notify: &Notify) -> Result<(), glib::BoolError> {
+        let message = gstreamer_sdp::SDPMessage::parse_buffer(sdp.as_bytes())?;
+        let answer = gst_webrtc::WebRTCSessionDescription::new(gst_webrtc::WebRTCSDPType::Answer, message);
+        let notify = Arc::clone(notify);
+        let promise = gst::Promise::with_change_func(move |reply| {
+            notify(PeerEvent::AnswerApplied(outcome(reply).map(|_| ())));
+        });
+        self.webrtc.emit_by_name::<()>("set-remote-description", &[&answer, &promise]);
+        Ok(())
+    }
+
+    /// Applies a candidate of the peer.
+    pub(super) fn add_candidate(&self, sdp_m_line_index: u32, candidate: &str) {
+        self.webrtc.emit_by_name::<()>("add-ice-candidate", &[&sdp_m_line_index, &candidate]);
+    }
+}
+
+fn webrtcbin(plan: &Plan<'_>) -> Result<gst::Element, AssemblyError> {
+    let webrtc = gst::ElementFactory::make("webrtcbin")
+        .property_from_str("bundle-policy", "max-bundle")
+        .property("latency", 60_u32)
+        .build()?;
+    let agent = webrtc.property::<glib::Object>("ice-agent");
+    if plan.ice.loopback && !agent.emit_by_name::<bool>("add-local-ip-address", &[&"127.0.0.1"]) {
+        tracing::warn!("the loopback address was not accepted");
+    }
+    if plan.ice.min_port > 0 {
+        agent.set_property("min-rtp-port", u32::from(plan.ice.min_port));
+    }
+    if plan.ice.max_port > 0 {
+        agent.set_property("max-rtp-port", u32::from(plan.ice.max_port));
+    }
+    // No resident's browser listens on TCP.
+    let nice = agent.property::<glib::Object>("agent");
+    if nice.find_property("ice-tcp").is_some() {
+        nice.set_property("ice-tcp", false);
+    }
+    // Only before candidates are gathered does it take servers.
+    for server in ice::servers(plan.ice_servers) {
+        match server {
+            Server::Stun(url) => webrtc.set_property("stun-server", url),
+            Server::Turn(url) => {
+                if !webrtc.emit_by_name::<bool>("add-turn-server", &[&url]) {
+                    tracing::warn!(peer = %plan.peer, "a TURN server was not accepted");
+                }
+            }
+        }
+    }
+    Ok(webrtc)
+}
+
+/// Data comes in by the source that is given back, and leaves as packets by this pad of webrtcbin.
+fn sending_branch(
+    pipeline: &gst::Pipeline,
+    webrtc: &gst::Element,
+    pad: &'static str,
+    parts: &[crate::media::pipeline::Element],
+) -> Result<gst_app::AppSrc, AssemblyError> {
+    let source = gst_app::AppSrc::builder().build();
+    StreamProducer::configure_consumer(&source);
+    pipeline.add(&source)?;
+    let branch = Branch::build(pipeline, parts)?;
+    source.link(branch.first())?;
+    let sink = webrtc.request_pad_simple(pad).ok_or(AssemblyError::Webrtc("a pad"))?;
+    let packets = branch.last().static_pad("src").ok_or(AssemblyError::Webrtc("the end of a branch"))?;
+    packets.link(&sink).map_err(|_| AssemblyError::Webrtc("a link"))?;
+    Ok(source)
+}
+
+fn fix_direction(
+    webrtc: &gst::Element,
+    pad: &str,
+    direction: gst_webrtc::WebRTCRTPTransceiverDirection,
+    offered: &Caps,
+) -> Result<(), AssemblyError> {
+    let pad = webrtc.static_pad(pad).ok_or(AssemblyError::Webrtc("a pad"))?;
+    let transceiver = pad.property::<gst_webrtc::WebRTCRTPTransceiver>("transceiver");
+    let mut caps = assembly::caps(offered);
+    if direction == gst_webrtc::WebRTCRTPTransceiverDirection::Sendonly {
+        let fields = caps.make_mut().structure_mut(0).expect("it was made with one");
+        ["rtcp-fb-nack", "rtcp-fb-nack-pli", "rtcp-fb-ccm-fir"].iter().for_each(|feedback| fields.set(*feedback, true));
+        transceiver.set_property("do-nack", true);
+    }
+    transceiver.set_property("direction", direction);
+    transceiver.set_property("codec-preferences", caps);
+    Ok(())
+}
+
+/// CONSENT, outgoing: no sample reaches this talker's encoder while the gate is closed.
+fn guard_and_mix(sound: &gst_app::AppSrc, plan: &Plan<'_>) {
+    let pad = sound.static_pad("src").expect("every source has one");
+    plan.guard.stand_at(&pad);
+    let (guard, mixer, peer) = (plan.guard.clone(), Arc::clone(plan.mixer), plan.peer);
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        if guard.is_open() && mixer.has_others(peer) {
+            change_samples(info, |samples| mixer.add_for_talker(peer, samples));
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+/// CONSENT, incoming: no packet of this talker reaches a decoder while the gate is closed.
+fn receiving_branch(pipeline: &gst::Pipeline, webrtc: &gst::Element, plan: &Plan<'_>) -> Result<(), AssemblyError> {
+    let branch = Branch::build(pipeline, &voice())?;
+    let sink = gst_app::AppSink::builder().sync(false).async_(false).max_buffers(20).drop(true).build();
+    pipeline.add(&sink)?;
+    branch.last().link(&sink)?;
+    let (guard, mixer, peer) = (plan.guard.clone(), Arc::clone(plan.mixer), plan.peer);
+    let callbacks = gst_app::AppSinkCallbacks::builder().new_sample(move |sink| {
+        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+        // What was in the decoder when the gate closed for ever stays unheard, too.
+        if let (true, Some(Ok(bytes))) = (guard.is_open(), sample.buffer().map(gst::BufferRef::map_readable)) {
+            mixer.voice(peer, bytes.chunks_exact(2).map(|sample| i16::from_le_bytes([sample[0], sample[1]])));
+        }
+        Ok(gst::FlowSuccess::Ok)
+    });
+    sink.set_callbacks(callbacks.build());
+    let voice = branch.first().static_pad("sink").expect("a depayloader has one").downgrade();
+    let guard = plan.guard.clone();
+    webrtc.connect_pad_added(move |_, pad| {
+        if pad.direction() != gst::PadDirection::Src {
+            return;
+        }
+        guard.stand_at(pad);
+        let voice = voice.upgrade().filter(|voice| is_sound(pad) && !voice.is_linked());
+        if voice.is_none_or(|voice| pad.link(&voice).is_err()) {
+            // Something that was not asked for: it goes nowhere, and must not stop what is beside it.
+            pad.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST, |_, _| gst::PadProbeReturn::Drop);
+        }
+    });
+    Ok(())
+}
+
+fn is_sound(pad: &gst::Pad) -> bool {
+    pad.current_caps()
+        .unwrap_or_else(|| pad.query_caps(None))
+        .structure(0)
+        .is_some_and(|structure| structure.get::<&str>("media") == Ok("audio"))
+}
+
+fn tell_about(pipeline: &gst::Pipeline, webrtc: &gst::Element, plan: &Plan<'_>) {
+    let notify = Arc::clone(&plan.notify);
+    bus::listen(pipeline, move |message| notify(PeerEvent::Failed(message)));
+    let notify = Arc::clone(&plan.notify);
+    webrtc.connect("on-ice-candidate", false, move |values| {
+        if let [_, index, candidate] = values
+            && let (Ok(sdp_m_line_index), Ok(candidate)) = (index.get(), candidate.get())
+        {
+            notify(PeerEvent::LocalCandidate { sdp_m_line_index, candidate });
+        }
+        None
+    });
+    let notify = Arc::clone(&plan.notify);
+    webrtc.connect_notify(Some("connection-state"), move |webrtc, _| {
+        notify(PeerEvent::ConnectionState(webrtc.property("connection-state")));
+    });
+}
+
+fn create_offer(webrtc: &gst::Element, notify: &Notify) {
+    let notify = Arc::clone(notify);
+    let promise = gst::Promise::with_change_func(move |reply| {
+        let offer = outcome(reply).and_then(|reply| {
+            reply
+                .and_then(|reply| reply.get::<gst_webrtc::WebRTCSessionDescription>("offer").ok())
+                .ok_or_else(|| "there is no offer in the reply".to_owned())
+        });
+        notify(PeerEvent::OfferCreated(offer));
+    });
+    webrtc.emit_by_name::<()>("create-offer", &[&None::<gst::Structure>, &promise]);
+}
+
+/// webrtcbin hides its failures in a field of a reply that looks like success.
+fn outcome(reply: Result<Option<&gst::StructureRef>, gst::PromiseError>) -> Result<Option<&gst::StructureRef>, String> {
+    match reply {
+        Ok(Some(structure)) if structure.has_field("error") => Err(structure
+            .get::<glib::Error>("error")
+            .map_or_else(|_| "it was refused".to_owned(), |error| error.message().to_owned())),
+        Ok(structure) => Ok(structure),
+        Err(error) => Err(format!("the promise was broken: {error:?}")),
+    }
+}

@@ -1,0 +1,45 @@
+//! Everything that reaches the worker's loop. Events name their source; what they mean is decided by the loop alone.
+
+use gstreamer_webrtc::{WebRTCPeerConnectionState, WebRTCSessionDescription};
+
+use super::level::Level;
+use crate::ids::PeerId;
+use crate::media::protocol::Order;
+
+/// Something to be done by the loop.
+pub(super) enum Event {
+    /// A source failed. The number tells a replaced source from the present one.
+    CaptureFailed { opened: u64, message: String },
+    /// A source is open and running.
+    CaptureOpened { opened: u64 },
+    /// A pipeline reached its end state and is gone.
+    Closed(u64),
+    /// The other end of the socket is closed: nobody is left to work for.
+    HangUp,
+    /// GStreamer is ready, or never will be.
+    Initialised(Result<(), String>),
+    /// An order of the door.
+    Order(Order),
+    /// Something happened to a connection.
+    Peer { peer: PeerId, event: PeerEvent },
+    /// A tenth of a second of sound went to the speaker.
+    SpeakerLevel(Level),
+    /// Something happened to the connection that only pays for the certificate.
+    WarmUp(PeerEvent),
+}
+
+/// What webrtcbin says.
+pub(super) enum PeerEvent {
+    /// A description was applied or refused.
+    AnswerApplied(Result<(), String>),
+    /// The state of ICE and DTLS together.
+    ConnectionState(WebRTCPeerConnectionState),
+    /// Its pipeline reports an error.
+    Failed(String),
+    /// A candidate of ours.
+    LocalCandidate { sdp_m_line_index: u32, candidate: String },
+    /// The offer is there.
+    OfferCreated(Result<WebRTCSessionDescription, String>),
+    /// The offer is in force: only now may an answer come.
+    OfferInForce(Result<(), String>),
+}

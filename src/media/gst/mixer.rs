@@ -1,0 +1,217 @@
+//! Who hears whom: residents' voices and the door's tone for the speaker, and for each talker the voices of the others.
+//!
+//! Mixed at pull points in our own code, with saturation. Voices wait in a ring per listener and talker: 30 ms before it
+//! starts, never more than 150 ms, so that a talker's clock may run a little faster or slower. It knows nothing of
+//! connections; a voice that did not join is not heard.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::level::{Level, Meter};
+use super::tone::Tones;
+use crate::ids::PeerId;
+use crate::media::protocol::ToneStep;
+
+const PER_MILLISECOND: usize = 48;
+/// Held back before a voice starts, against its jitter.
+const PRIME: usize = 30 * PER_MILLISECOND;
+/// More than this is cut down to twice the prime: late sound helps nobody.
+const MOST: usize = 150 * PER_MILLISECOND;
+
+/// Shared by the streaming threads of the speaker and of every talker.
+#[derive(Debug, Default)]
+pub(super) struct Mixer(Mutex<Mix>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Listener {
+    Peer(PeerId),
+    Speaker,
+}
+
+#[derive(Debug, Default)]
+struct Mix {
+    tones: Tones,
+    meter: Meter,
+    /// Who hears, and whom.
+    rings: BTreeMap<(Listener, PeerId), Ring>,
+}
+
+impl Mixer {
+    /// A talker: heard by the speaker and by every other talker, and hears them.
+    pub(super) fn join(&self, peer: PeerId) {
+        let mut mix = self.lock();
+        let others: Vec<PeerId> = mix.talkers().filter(|&other| other != peer).collect();
+        mix.rings.entry((Listener::Speaker, peer)).or_default();
+        for other in others {
+            mix.rings.entry((Listener::Peer(other), peer)).or_default();
+            mix.rings.entry((Listener::Peer(peer), other)).or_default();
+        }
+    }
+
+    /// A talker who left, with everything of it that was not heard yet.
+    pub(super) fn leave(&self, peer: PeerId) {
+        self.lock().rings.retain(|&(listener, talker), _| talker != peer && listener != Listener::Peer(peer));
+    }
+
+    /// A piece of a talker's voice.
+    pub(super) fn voice(&self, peer: PeerId, samples: impl Iterator<Item = i16> + Clone) {
+        let mut mix = self.lock();
+        mix.rings.iter_mut().filter(|((_, talker), _)| *talker == peer).for_each(|(_, ring)| ring.put(samples.clone()));
+    }
+
+    /// From now on this tone, or none.
+    pub(super) fn play(&self, tone: Option<ToneStep>) {
+        self.lock().tones.play(tone);
+    }
+
+    /// Nobody talks and no tone sounds.
+    pub(super) fn is_idle(&self) -> bool {
+        let mix = self.lock();
+        mix.tones.is_silent() && mix.rings.is_empty()
+    }
+
+    /// Adds what the speaker is to play; now and then also tells how loud that is.
+    pub(super) fn add_for_speaker(&self, samples: &mut [i16]) -> Option<Level> {
+        let mut mix = self.lock();
+        mix.add_voices(Listener::Speaker, samples);
+        mix.tones.add_to(samples);
+        mix.meter.add(samples)
+    }
+
+    /// Adds the voices of the others; false if there are none and nothing was done.
+    pub(super) fn add_for_talker(&self, peer: PeerId, samples: &mut [i16]) {
+        self.lock().add_voices(Listener::Peer(peer), samples);
+    }
+
+    /// There are others for this talker to hear.
+    pub(super) fn has_others(&self, peer: PeerId) -> bool {
+        self.lock().rings.keys().any(|&(listener, _)| listener == Listener::Peer(peer))
+    }
+
+    /// No piece of it can be half changed, whoever panicked.
+    fn lock(&self) -> MutexGuard<'_, Mix> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Mix {
+    fn talkers(&self) -> impl Iterator<Item = PeerId> {
+        self.rings.keys().filter(|(listener, _)| *listener == Listener::Speaker).map(|&(_, talker)| talker)
+    }
+
+    fn add_voices(&mut self, listener: Listener, samples: &mut [i16]) {
+        self.rings.iter_mut().filter(|((who, _), _)| *who == listener).for_each(|(_, ring)| ring.take_into(samples));
+    }
+}
+
+/// A voice on its way to one listener.
+#[derive(Debug)]
+enum Ring {
+    /// Collecting; not heard.
+    Priming(VecDeque<i16>),
+    /// Heard.
+    Flowing(VecDeque<i16>),
+}
+
+impl Default for Ring {
+    fn default() -> Self {
+        Self::Priming(VecDeque::new())
+    }
+}
+
+impl Ring {
+    fn put(&mut self, samples: impl Iterator<Item = i16>) {
+        let (Self::Priming(waiting) | Self::Flowing(waiting)) = self;
+        waiting.extend(samples);
+        if waiting.len() > MOST {
+            waiting.drain(..waiting.len() - 2 * PRIME);
+        }
+        if waiting.len() >= PRIME {
+            *self = Self::Flowing(std::mem::take(waiting));
+        }
+    }
+
+    fn take_into(&mut self, samples: &mut [i16]) {
+        let Self::Flowing(waiting) = self else { return };
+        let ready = waiting.len().min(samples.len());
+        for (sample, voice) in samples.iter_mut().zip(waiting.drain(..ready)) {
+            *sample = sample.saturating_add(voice);
+        }
+        if waiting.is_empty() {
+            *self = Self::Priming(std::mem::take(waiting));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: PeerId = PeerId(1);
+    const B: PeerId = PeerId(2);
+
+    fn heard(mixer: &Mixer) -> i16 {
+        let mut samples = vec![0; 480];
+        mixer.add_for_speaker(&mut samples);
+        samples[479]
+    }
+
+    fn heard_by(mixer: &Mixer, peer: PeerId) -> i16 {
+        let mut samples = vec![0; 480];
+        mixer.add_for_talker(peer, &mut samples);
+        samples[479]
+    }
+
+    fn say(mixer: &Mixer, peer: PeerId, value: i16) {
+        mixer.voice(peer, std::iter::repeat_n(value, 2 * PRIME));
+    }
+
+    #[test]
+    fn only_who_joined_is_heard_and_nobody_after_leaving() {
+        let mixer = Mixer::default();
+        say(&mixer, A, 100);
+        assert_eq!(heard(&mixer), 0);
+        mixer.join(A);
+        assert_eq!(heard(&mixer), 0, "what was said before joining is gone");
+        say(&mixer, A, 100);
+        assert_eq!(heard(&mixer), 100);
+        mixer.leave(A);
+        assert_eq!(heard(&mixer), 0);
+        assert!(mixer.is_idle());
+    }
+
+    #[test]
+    fn talkers_hear_the_others_and_never_themselves() {
+        let mixer = Mixer::default();
+        mixer.join(A);
+        assert!(!mixer.has_others(A));
+        mixer.join(B);
+        assert!(mixer.has_others(A) && mixer.has_others(B));
+        say(&mixer, A, 100);
+        say(&mixer, B, 7);
+        assert_eq!((heard_by(&mixer, A), heard_by(&mixer, B), heard(&mixer)), (7, 100, 107));
+        mixer.leave(B);
+        assert!(!mixer.has_others(A));
+        assert_eq!(heard_by(&mixer, A), 0);
+    }
+
+    #[test]
+    fn a_voice_waits_for_its_prime_and_never_lags() {
+        let mixer = Mixer::default();
+        mixer.join(A);
+        mixer.voice(A, std::iter::repeat_n(5, PRIME - 1));
+        assert_eq!(heard(&mixer), 0);
+        mixer.voice(A, std::iter::repeat_n(9, MOST));
+        assert_eq!(heard(&mixer), 9, "what was too late was cut");
+    }
+
+    #[test]
+    fn shouting_saturates() {
+        let mixer = Mixer::default();
+        mixer.join(A);
+        mixer.join(B);
+        say(&mixer, A, 30_000);
+        say(&mixer, B, 30_000);
+        assert_eq!(heard(&mixer), i16::MAX);
+    }
+}

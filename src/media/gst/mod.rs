@@ -1,0 +1,70 @@
+//! The media worker: the child process that opens camera, microphone and speaker and speaks WebRTC with the residents.
+//!
+//! One plain thread executes every order and every event of GStreamer, in order. Callbacks only send on a channel; whatever
+//! may block (opening GStreamer, closing pipelines) runs on a thread of its own. It decides nothing about calls, and ends
+//! with the process that started it.
+
+mod assembly;
+mod bus;
+mod capture;
+mod closing;
+mod connection;
+mod event;
+mod frame_counter;
+mod gate;
+mod ice;
+mod lines;
+mod liveness;
+mod mixer;
+mod negotiation;
+mod peer;
+mod speaker;
+mod studio;
+mod timeline;
+mod worker;
+
+pub mod level;
+pub mod tone;
+
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+use std::sync::mpsc;
+
+pub use frame_counter::read as read_frame_counter;
+
+use event::Event;
+
+/// Exit status for a worker that cannot work at all (`EX_SOFTWARE` of sysexits.h).
+const SOFTWARE: u8 = 70;
+
+/// The whole life of a worker. Standard input is its end of a socket pair with the door; standard output is not used.
+#[must_use]
+pub fn run_worker() -> ExitCode {
+    start_logging();
+    let socket = match std::io::stdin().as_fd().try_clone_to_owned() {
+        Ok(descriptor) => UnixStream::from(descriptor),
+        Err(error) => {
+            tracing::error!(%error, "standard input cannot be used");
+            return ExitCode::from(SOFTWARE);
+        }
+    };
+    let (events, inbox) = mpsc::channel::<Event>();
+    let reports = match lines::connect(socket, events.clone()) {
+        Ok(reports) => reports,
+        Err(error) => {
+            tracing::error!(%error, "standard input is not a socket");
+            return ExitCode::from(SOFTWARE);
+        }
+    };
+    if worker::Worker::new(events, reports).run(&inbox) { ExitCode::SUCCESS } else { ExitCode::from(SOFTWARE) }
+}
+
+fn start_logging() {
+    let filter = tracing_subscriber::EnvFilter::builder()
+        .with_default_directive(tracing::level_filters::LevelFilter::INFO.into())
+        .from_env_lossy();
+    // A second subscriber is refused where the caller already logs, which is as good.
+    let _ =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init();
+}

@@ -1,0 +1,88 @@
+//! One child process and the socket pair to it. It is killed when this is dropped, and ends by itself when its socket does.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream as StdStream;
+use std::process::{ExitStatus, Stdio};
+
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::net::UnixStream;
+use tokio::net::unix::OwnedReadHalf;
+use tokio::process::Command;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::{OrderError, WorkerCommand};
+use crate::media::protocol::{Order, Report};
+
+/// Lines on their way into the socket.
+const LINES_WAITING: usize = 512;
+
+/// A running child.
+pub(super) struct Child {
+    process: tokio::process::Child,
+    reports: Lines<BufReader<OwnedReadHalf>>,
+    lines: mpsc::Sender<Vec<u8>>,
+    writer: JoinHandle<()>,
+}
+
+impl Child {
+    /// Starts it.
+    pub(super) fn start(command: &WorkerCommand) -> std::io::Result<Self> {
+        let (ours, theirs) = StdStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let process = Command::new(&command.program)
+            .args(&command.arguments)
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()?;
+        let (reading, mut writing) = UnixStream::from_std(ours)?.into_split();
+        let (lines, mut waiting) = mpsc::channel::<Vec<u8>>(LINES_WAITING);
+        // On a task of its own: a child that reads nothing must not stop what watches over it.
+        let writer = tokio::spawn(async move {
+            while let Some(line) = waiting.recv().await {
+                if writing.write_all(&line).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self { process, reports: BufReader::new(reading).lines(), lines, writer })
+    }
+
+    /// Number of the process.
+    pub(super) fn id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
+    /// Hands over an order, without waiting.
+    pub(super) fn send(&self, order: &Order) -> Result<(), OrderError> {
+        let mut line = serde_json::to_vec(order).expect("an order is plain data");
+        line.push(b'\n');
+        self.lines.try_send(line).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => OrderError::Busy,
+            mpsc::error::TrySendError::Closed(_) => OrderError::Gone,
+        })
+    }
+
+    /// The next report; nothing when the child closed its end. May be cancelled without loss.
+    pub(super) async fn report(&mut self) -> Option<Report> {
+        loop {
+            let line = self.reports.next_line().await.ok().flatten()?;
+            match serde_json::from_str(&line) {
+                Ok(report) => return Some(report),
+                Err(error) => {
+                    tracing::error!(column = error.column(), "a report of the media worker was not understood")
+                }
+            }
+        }
+    }
+
+    /// Ends it, however it is: a stopped process dies of this, too.
+    pub(super) async fn kill(mut self) -> std::io::Result<ExitStatus> {
+        self.writer.abort();
+        if let Err(error) = self.process.start_kill() {
+            tracing::debug!(%error, "the media worker was gone already");
+        }
+        self.process.wait().await
+    }
+}
