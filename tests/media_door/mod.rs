@@ -1,0 +1,168 @@
+//! The door's part in the tests of the media worker: a real child process, and residents connected to it in this process.
+
+#![allow(dead_code, reason = "every test that includes it uses a part of it")]
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use doorward::ids::{PeerId, SessionId};
+use doorward::media::pipeline::{
+    CameraSource, IceSettings, MediaSettings, MicrophoneSource, SpeakerSink, VideoCodec, VideoSettings,
+};
+use doorward::media::protocol::{Order, Report};
+use doorward::media::worker::{Patience, Worker, WorkerCommand, WorkerEvent};
+use doorward::signaling::protocol::Signal;
+use tokio::sync::mpsc;
+
+use crate::resident::Resident;
+
+/// Longer than anything that works takes, on a machine that does something else as well.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+pub const CALL: SessionId = SessionId::from_random([7; 16]);
+
+/// A small test picture and a 440 Hz tone.
+pub fn settings() -> MediaSettings {
+    MediaSettings {
+        camera: CameraSource::Test,
+        microphone: MicrophoneSource::Tone(440),
+        speaker: SpeakerSink::Discard,
+        video: VideoSettings { codec: VideoCodec::Vp8, width: 320, height: 240, frame_rate: 25, bitrate: 400 },
+        ice: IceSettings { loopback: true, min_port: 0, max_port: 0 },
+    }
+}
+
+/// A worker, what it said, and its residents.
+pub struct Door {
+    worker: Option<Worker>,
+    events: mpsc::Receiver<WorkerEvent>,
+    outbox: mpsc::UnboundedSender<(PeerId, Signal)>,
+    inbox: mpsc::UnboundedReceiver<(PeerId, Signal)>,
+    pub residents: BTreeMap<PeerId, Resident>,
+    /// Everything the worker said, without signals for residents that are there.
+    pub heard: Vec<WorkerEvent>,
+    /// Signals of the worker for peers without a resident.
+    pub unclaimed: Vec<(PeerId, Signal)>,
+}
+
+impl Door {
+    /// A worker that is ready.
+    pub async fn open(settings: MediaSettings, patience: Patience) -> Self {
+        let command =
+            WorkerCommand { program: env!("CARGO_BIN_EXE_doorward").into(), arguments: vec!["media-worker".into()] };
+        let (worker, events) = Worker::spawn(command, settings, patience).expect("these tests need the feature");
+        let (outbox, inbox) = mpsc::unbounded_channel();
+        let mut door = Self {
+            worker: Some(worker),
+            events,
+            outbox,
+            inbox,
+            residents: BTreeMap::new(),
+            heard: Vec::new(),
+            unclaimed: Vec::new(),
+        };
+        door.report(|report| matches!(report, Report::Ready { .. })).await;
+        door
+    }
+
+    /// With a started session.
+    pub async fn in_session(settings: MediaSettings) -> Self {
+        let door = Self::open(settings, Patience::default()).await;
+        door.order(Order::StartSession { session_id: CALL });
+        door
+    }
+
+    pub fn order(&self, order: Order) {
+        self.worker.as_ref().expect("it was not dropped").send(order).expect("few orders wait");
+    }
+
+    /// Lets the worker go, as a door does that ends.
+    pub fn drop_worker(&mut self) {
+        self.worker = None;
+    }
+
+    /// A resident whose connection is ordered.
+    pub fn join(&mut self, number: u32) -> PeerId {
+        let peer = PeerId(number);
+        let outbox = self.outbox.clone();
+        let resident = Resident::new(move |signal| {
+            let _ = outbox.send((peer, signal));
+        });
+        self.residents.insert(peer, resident);
+        self.order(Order::AddPeer { session_id: CALL, peer, ice_servers: Vec::new() });
+        peer
+    }
+
+    /// A resident who sees the picture.
+    pub async fn join_and_see(&mut self, number: u32) -> PeerId {
+        let peer = self.join(number);
+        self.until("the first picture", |door| door.resident(peer).pictures() > 0).await;
+        peer
+    }
+
+    pub fn resident(&self, peer: PeerId) -> &Resident {
+        &self.residents[&peer]
+    }
+
+    /// So many further pictures of this resident: the clock of these tests.
+    pub async fn pictures(&mut self, peer: PeerId, count: u64) {
+        let goal = self.resident(peer).pictures() + count;
+        self.until("more pictures", |door| door.resident(peer).pictures() >= goal).await;
+    }
+
+    /// Carries signals to and fro until this holds.
+    pub async fn until(&mut self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
+        let deadline = Instant::now() + DEADLINE;
+        while !holds(self) {
+            if Instant::now() > deadline {
+                let last = &self.heard[self.heard.len().saturating_sub(10)..];
+                panic!("{what} did not come; residents: {:#?}; last heard: {last:#?}", self.residents);
+            }
+            self.turn().await;
+        }
+    }
+
+    /// The first report like this, from now on or before.
+    pub async fn report(&mut self, wanted: impl Fn(&Report) -> bool) -> Report {
+        self.until("a report", |door| door.reports().any(&wanted)).await;
+        self.reports().find(|report| wanted(report)).cloned().expect("it was just there")
+    }
+
+    pub fn reports(&self) -> impl Iterator<Item = &Report> {
+        self.heard.iter().filter_map(|event| match event {
+            WorkerEvent::Report(report) => Some(report),
+            WorkerEvent::Died { .. } | WorkerEvent::Restarted { .. } => None,
+        })
+    }
+
+    /// What the speaker played, latest last.
+    pub fn speaker_levels(&self) -> impl DoubleEndedIterator<Item = (f64, f64)> {
+        self.heard.iter().filter_map(|event| match event {
+            WorkerEvent::Report(Report::SpeakerLevel { dbfs, hertz }) => Some((*dbfs, *hertz)),
+            _ => None,
+        })
+    }
+
+    async fn turn(&mut self) {
+        tokio::select! {
+            event = self.events.recv() => match event {
+                Some(WorkerEvent::Report(Report::Signal { peer, signal, .. })) => match self.residents.get(&peer) {
+                    Some(resident) => resident.apply(&signal),
+                    None => self.unclaimed.push((peer, signal)),
+                },
+                Some(event) => self.heard.push(event),
+                None => tokio::time::sleep(Duration::from_millis(5)).await,
+            },
+            Some((peer, signal)) = self.inbox.recv() => {
+                self.order(Order::ApplySignal { peer, signal });
+            }
+            // What residents see and hear comes without an event.
+            () = tokio::time::sleep(Duration::from_millis(5)) => {}
+        }
+    }
+}
+
+/// Within five hundredths.
+pub fn is_about(found: f64, wanted: f64) -> bool {
+    (found - wanted).abs() <= wanted * 0.05
+}

@@ -1,0 +1,286 @@
+//! A resident without a browser: a webrtcbin that answers the door's offer, counts what it sees, measures what it hears, and
+//! talks when told to. It knows no transport: signals go out by a closure and come in by `apply`.
+//!
+//! Like a browser that answers before anybody accepted, it answers `sendrecv` and sends no sound until `talk`.
+
+#![allow(dead_code, reason = "every test that includes it uses a part of it")]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use doorward::media::gst::level::{Level, Meter};
+use doorward::media::gst::read_frame_counter;
+use doorward::signaling::protocol::Signal;
+use gstreamer as gst;
+use gstreamer::glib;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+use gstreamer_webrtc as gst_webrtc;
+
+/// Where its answer and candidates go; called on any thread.
+pub type Outbox = Arc<dyn Fn(Signal) + Send + Sync>;
+
+/// A resident's end of a connection.
+pub struct Resident {
+    pipeline: gst::Pipeline,
+    webrtc: gst::Element,
+    voice: gst::Element,
+    valve: gst::Element,
+    outbox: Outbox,
+    senses: Arc<Senses>,
+}
+
+/// What reached it so far.
+#[derive(Default)]
+struct Senses {
+    picture_packets: AtomicU64,
+    sound_packets: AtomicU64,
+    pictures: AtomicU64,
+    seen: Mutex<Seen>,
+    heard: Mutex<Heard>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    first: Option<Instant>,
+    last_number: Option<u32>,
+    longest_gap: u32,
+}
+
+#[derive(Default)]
+struct Heard {
+    meter: Meter,
+    last: Option<Level>,
+    windows: u64,
+}
+
+impl Resident {
+    /// Ready for an offer. It is reached by 127.0.0.1 alone.
+    pub fn new(outbox: impl Fn(Signal) + Send + Sync + 'static) -> Self {
+        gst::init().expect("GStreamer is installed where the feature `media` is built");
+        let pipeline = gst::Pipeline::new();
+        let webrtc = gst::ElementFactory::make("webrtcbin")
+            .property_from_str("bundle-policy", "max-bundle")
+            .build()
+            .expect("webrtcbin is installed");
+        let agent = webrtc.property::<glib::Object>("ice-agent");
+        assert!(agent.emit_by_name::<bool>("add-local-ip-address", &[&"127.0.0.1"]));
+        pipeline.add(&webrtc).expect("the pipeline is new");
+        let outbox: Outbox = Arc::new(outbox);
+        let senses = Arc::new(Senses::default());
+        let out = Arc::clone(&outbox);
+        webrtc.connect("on-ice-candidate", false, move |values| {
+            let sdp_m_line_index = values[1].get().expect("the signal's second argument is an index");
+            let candidate: String = values[2].get().expect("the signal's third argument is a text");
+            out(Signal::Candidate { candidate: candidate.into(), sdp_m_line_index });
+            None
+        });
+        let (weak, sensing) = (pipeline.downgrade(), Arc::clone(&senses));
+        webrtc.connect_pad_added(move |_, pad| {
+            if let Some(pipeline) = weak.upgrade().filter(|_| pad.direction() == gst::PadDirection::Src) {
+                receive(&pipeline, pad, &sensing);
+            }
+        });
+        let (voice, valve) = (make("audiotestsrc"), make("valve"));
+        pipeline.set_state(gst::State::Playing).expect("it plays");
+        Self { pipeline, webrtc, voice, valve, outbox, senses }
+    }
+
+    /// Takes in the door's offer or candidate.
+    pub fn apply(&self, signal: &Signal) {
+        match signal {
+            Signal::Offer { sdp } => self.answer(sdp.expose()),
+            Signal::Candidate { candidate, sdp_m_line_index } => {
+                self.webrtc.emit_by_name::<()>("add-ice-candidate", &[sdp_m_line_index, candidate.expose()]);
+            }
+            Signal::Answer { .. } => panic!("the door never answers"),
+        }
+    }
+
+    /// From now on it sends this tone, at -12 dBFS RMS.
+    pub fn talk(&self, hertz: u16) {
+        self.voice.set_property("freq", f64::from(hertz));
+        self.valve.set_property("drop", false);
+    }
+
+    /// Pictures decoded so far.
+    pub fn pictures(&self) -> u64 {
+        self.senses.pictures.load(Ordering::SeqCst)
+    }
+
+    /// When the first picture was decoded.
+    pub fn first_picture(&self) -> Option<Instant> {
+        self.seen().first
+    }
+
+    /// The frame counter of the last picture.
+    pub fn frame_number(&self) -> Option<u32> {
+        self.seen().last_number
+    }
+
+    /// The most by which the frame counter jumped between two decoded pictures.
+    pub fn longest_gap(&self) -> u32 {
+        self.seen().longest_gap
+    }
+
+    /// RTP packets of sound that arrived.
+    pub fn sound_packets(&self) -> u64 {
+        self.senses.sound_packets.load(Ordering::SeqCst)
+    }
+
+    /// The last tenth of a second of sound.
+    pub fn hears(&self) -> Option<Level> {
+        self.senses.heard.lock().unwrap_or_else(PoisonError::into_inner).last
+    }
+
+    /// ICE and DTLS are up.
+    pub fn is_connected(&self) -> bool {
+        self.webrtc.property::<gst_webrtc::WebRTCPeerConnectionState>("connection-state")
+            == gst_webrtc::WebRTCPeerConnectionState::Connected
+    }
+
+    fn seen(&self) -> Seen {
+        *self.senses.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answer(&self, sdp: &str) {
+        let sdp = gstreamer_sdp::SDPMessage::parse_buffer(sdp.as_bytes()).expect("the door's offer is SDP");
+        let offer = gst_webrtc::WebRTCSessionDescription::new(gst_webrtc::WebRTCSDPType::Offer, sdp);
+        let wait = gst::Promise::new();
+        self.webrtc.emit_by_name::<()>("set-remote-description", &[&offer, &wait]);
+        assert_eq!(wait.wait(), gst::PromiseResult::Replied);
+        assert!(!wait.get_reply().is_some_and(|reply| reply.has_field("error")), "the offer is taken");
+        self.prepare_voice();
+        let wait = gst::Promise::new();
+        self.webrtc.emit_by_name::<()>("create-answer", &[&None::<gst::Structure>, &wait]);
+        assert_eq!(wait.wait(), gst::PromiseResult::Replied);
+        let answer = wait
+            .get_reply()
+            .expect("an answer is replied")
+            .get::<gst_webrtc::WebRTCSessionDescription>("answer")
+            .expect("the reply holds the answer");
+        let wait = gst::Promise::new();
+        self.webrtc.emit_by_name::<()>("set-local-description", &[&answer, &wait]);
+        assert_eq!(wait.wait(), gst::PromiseResult::Replied);
+        let sdp = answer.sdp().as_text().expect("what was made can be written");
+        (self.outbox)(Signal::Answer { sdp: sdp.into() });
+    }
+
+    /// A closed valve stands for a track that is not there yet.
+    fn prepare_voice(&self) {
+        self.voice.set_property("is-live", true);
+        self.voice.set_property("volume", 0.355_f64);
+        self.voice.set_property("samplesperbuffer", 480_i32);
+        self.valve.set_property("drop", true);
+        let filter = make("capsfilter");
+        filter.set_property(
+            "caps",
+            gst::Caps::builder("audio/x-raw").field("rate", 48_000_i32).field("channels", 1_i32).build(),
+        );
+        let (encoder, payloader) = (make("opusenc"), make("rtpopuspay"));
+        payloader.set_property("pt", 97_u32);
+        let chain = [&self.voice, &filter, &self.valve, &encoder, &payloader];
+        self.pipeline.add_many(chain).expect("they are new");
+        gst::Element::link_many(chain).expect("they fit");
+        let pad = self.webrtc.request_pad_simple("sink_1").expect("the second section of the offer is sound");
+        let transceiver = pad.property::<gst_webrtc::WebRTCRTPTransceiver>("transceiver");
+        transceiver.set_property("direction", gst_webrtc::WebRTCRTPTransceiverDirection::Sendrecv);
+        payloader.static_pad("src").expect("a payloader has one").link(&pad).expect("they fit");
+        for element in chain {
+            element.sync_state_with_parent().expect("they play");
+        }
+    }
+}
+
+impl std::fmt::Debug for Resident {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resident")
+            .field("connected", &self.is_connected())
+            .field("pictures", &self.pictures())
+            .field("sound_packets", &self.sound_packets())
+            .field("hears", &self.hears())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Resident {
+    fn drop(&mut self) {
+        let _ = self.pipeline.set_state(gst::State::Null);
+    }
+}
+
+fn make(factory: &str) -> gst::Element {
+    gst::ElementFactory::make(factory).build().unwrap_or_else(|error| panic!("{factory}: {error}"))
+}
+
+fn receive(pipeline: &gst::Pipeline, pad: &gst::Pad, senses: &Arc<Senses>) {
+    let caps = pad.current_caps().expect("webrtcbin adds a pad with its media type");
+    let encoding: String =
+        caps.structure(0).and_then(|fields| fields.get("encoding-name").ok()).expect("packets have an encoding");
+    let is_sound = encoding == "OPUS";
+    let counting = Arc::clone(senses);
+    pad.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST, move |_, _| {
+        let counter = if is_sound { &counting.sound_packets } else { &counting.picture_packets };
+        counter.fetch_add(1, Ordering::SeqCst);
+        gst::PadProbeReturn::Ok
+    });
+    let factories: &[&str] = match encoding.as_str() {
+        "OPUS" => &["rtpopusdepay", "opusdec", "audioconvert", "audioresample"],
+        "VP8" => &["rtpvp8depay", "vp8dec", "videoconvert"],
+        "H264" => &["rtph264depay", "h264parse", "openh264dec", "videoconvert"],
+        other => panic!("the door offered {other}"),
+    };
+    let mut chain: Vec<gst::Element> = factories.iter().map(|factory| make(factory)).collect();
+    chain.push(sense(is_sound, Arc::clone(senses)).upcast());
+    pipeline.add_many(&chain).expect("they are new");
+    gst::Element::link_many(&chain).expect("they fit");
+    chain.iter().for_each(|element| element.sync_state_with_parent().expect("they play"));
+    pad.link(&chain[0].static_pad("sink").expect("a depayloader has one")).expect("they fit");
+}
+
+fn sense(is_sound: bool, senses: Arc<Senses>) -> gst_app::AppSink {
+    let caps = if is_sound {
+        gst::Caps::builder("audio/x-raw").field("format", "S16LE").field("rate", 48_000_i32).field("channels", 1_i32)
+    } else {
+        gst::Caps::builder("video/x-raw").field("format", "I420")
+    };
+    let sink = gst_app::AppSink::builder().sync(false).async_(false).caps(&caps.build()).build();
+    let callbacks = gst_app::AppSinkCallbacks::builder().new_sample(move |sink| {
+        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+        let bytes = sample.buffer().and_then(|buffer| buffer.map_readable().ok()).ok_or(gst::FlowError::Error)?;
+        if is_sound {
+            hear(&senses, &bytes);
+        } else {
+            let width: i32 = sample
+                .caps()
+                .and_then(|caps| caps.structure(0))
+                .and_then(|fields| fields.get("width").ok())
+                .ok_or(gst::FlowError::Error)?;
+            see(&senses, &bytes, usize::try_from(width).unwrap_or_default());
+        }
+        Ok(gst::FlowSuccess::Ok)
+    });
+    sink.set_callbacks(callbacks.build());
+    sink
+}
+
+fn hear(senses: &Senses, bytes: &[u8]) {
+    let samples: Vec<i16> = bytes.chunks_exact(2).map(|sample| i16::from_le_bytes([sample[0], sample[1]])).collect();
+    let mut heard = senses.heard.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(level) = heard.meter.add(&samples) {
+        heard.last = Some(level);
+        heard.windows += 1;
+    }
+}
+
+fn see(senses: &Senses, luma: &[u8], width: usize) {
+    let mut seen = senses.seen.lock().unwrap_or_else(PoisonError::into_inner);
+    seen.first.get_or_insert_with(Instant::now);
+    let number = read_frame_counter(luma, width);
+    if let (Some(number), Some(last)) = (number, seen.last_number) {
+        seen.longest_gap = seen.longest_gap.max(number.saturating_sub(last));
+    }
+    seen.last_number = number;
+    senses.pictures.fetch_add(1, Ordering::SeqCst);
+}
