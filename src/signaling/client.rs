@@ -387,7 +387,7 @@ impl Connection {
     async fn close(mut self) {
         if let Socket::Open(stream) = &mut self.socket {
             // A courtesy to the hub, not worth waiting for.
-            let _ = tokio::time::timeout(Duration::from_millis(200), stream.close(None)).await;
+            let _ = tokio::time::timeout(Duration::from_millis(200), (**stream).close(None)).await;
         }
     }
 }
