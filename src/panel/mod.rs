@@ -2,6 +2,8 @@
 //! here touch the world, and a failing back end never disturbs a call.
 
 pub mod button;
+pub mod light;
+pub mod page;
 
 use std::future::Future;
 use std::pin::Pin;
