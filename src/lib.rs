@@ -15,6 +15,7 @@
 pub mod call;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod hub;
 pub mod ids;
 pub mod media;

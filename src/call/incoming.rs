@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::call::{Call, Origin};
 use super::indication::Outcome;
+use super::live::{Call, Origin};
 use super::station::{Desk, Phase};
 use super::talking::Talking;
 use super::{Button, IncomingCalls, Timer};

@@ -1,7 +1,7 @@
 //! The visitor's own call before the answer: dialing, and ringing with the residents' first looks.
 
-use super::call::{Call, Origin};
 use super::indication::{self, Outcome};
+use super::live::{Call, Origin};
 use super::station::{Desk, Phase};
 use super::talking::Talking;
 use super::{Button, Event, IMPATIENCE, LINK_GRACE, PressAgain, RING_BACKSTOP, Timer, press_metadata};

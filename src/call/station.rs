@@ -487,7 +487,7 @@ impl Desk {
     }
 
     /// Over: wait for the worker, if it has something to close, then show how it went.
-    pub(super) fn wind_up(&mut self, call: super::call::Call, outcome: Outcome) -> Phase {
+    pub(super) fn wind_up(&mut self, call: super::live::Call, outcome: Outcome) -> Phase {
         let session = call.session;
         if call.close(self) {
             self.timers.stop_phase();

@@ -1,7 +1,7 @@
 //! The answered call: connecting until media is up, then the conversation, until somebody or something ends it.
 
-use super::call::{Call, Origin};
 use super::indication::Outcome;
+use super::live::{Call, Origin};
 use super::station::{Desk, Phase};
 use super::{Action, Button, Event, Timer};
 use crate::ids::{ButtonId, SessionId};

@@ -274,6 +274,20 @@ pub enum LogLevel {
     Trace,
 }
 
+impl LogLevel {
+    /// As the filter of the logs has it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
 impl DoorConfig {
     /// Reads a file.
     ///

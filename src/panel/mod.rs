@@ -4,6 +4,7 @@
 pub mod button;
 pub mod light;
 pub mod page;
+pub mod sound;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -138,7 +138,7 @@ pub(super) fn draw_blink(stage: &mut Stage, kind: BlinkKind, elapsed: Duration) 
 
 /// The two LEDs beside the bottom, by turns.
 pub(super) fn draw_waiting(stage: &mut Stage, elapsed: Duration) {
-    let left = elapsed.as_millis() / 600 % 2 == 0;
+    let left = (elapsed.as_millis() / 600).is_multiple_of(2);
     let (on, off) = (AMBER.at(BRIGHT), Rgb::default());
     stage.set(stage.right - 1, if left { off } else { on });
     stage.set(stage.right, if left { on } else { off });
@@ -186,7 +186,7 @@ fn draw_outcome(stage: &mut Stage, outcome: Outcome, elapsed: Duration) {
     let half_seconds = elapsed.as_millis() / 480;
     match outcome {
         // The rhythm of the busy tone.
-        Outcome::Busy if half_seconds % 2 == 0 => stage.fill(AMBER.at(BRIGHT)),
+        Outcome::Busy if half_seconds.is_multiple_of(2) => stage.fill(AMBER.at(BRIGHT)),
         Outcome::Busy => {}
         // Taken back: wiped out against the clock.
         Outcome::Cancelled => {
@@ -200,7 +200,7 @@ fn draw_outcome(stage: &mut Stage, outcome: Outcome, elapsed: Duration) {
         Outcome::Failed => {}
         // Torn in two.
         Outcome::MediaLost => {
-            let right = half_seconds % 2 == 0;
+            let right = half_seconds.is_multiple_of(2);
             stage.light(RED.at(BRIGHT), |stage, index| stage.is_right(index) == right);
         }
         Outcome::Rejected => draw_cross(stage, BRIGHT),
