@@ -1,3 +1,151 @@
-//! The signaling hub.
+//! The signaling hub: it knows who lives behind which door, rings them, and remembers what became of it.
+//!
+//! ```text
+//!  server (TCP, TLS, deadlines) ─▶ http (paths) ─┐ Order                          ┌─▶ connections ─▶ sockets
+//!                               └▶ socket (events)┼──────▶ switchboard ── Entry ──▶ exchange (pure)
+//!  directory (users, groups, devices) ── picture ─┘           the loop            └─▶ log (disk, behind), history
+//! ```
+//!
+//! This file wires them. Everything that decides happens in the switchboard's order; everything that waits (disk, sockets,
+//! TLS) happens around it.
 
+pub mod administration;
+pub mod answer;
+pub mod app;
+pub mod auth;
+pub mod connections;
+pub mod directory;
 pub mod exchange;
+pub mod history;
+pub mod http;
+pub mod interface;
+pub mod limits;
+pub mod log;
+pub mod orders;
+pub mod patience;
+pub mod server;
+pub mod sessions;
+pub mod socket;
+pub mod store;
+pub mod switchboard;
+pub mod tls;
+
+use std::net::SocketAddr;
+
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tracing::{info, warn};
+
+use crate::config::hub::{HubConfig, IceServerTable};
+use crate::config::value::SecretError;
+use crate::signaling::protocol::IceServer;
+use directory::desk::Desk;
+use history::History;
+use interface::Interface;
+use log::Log;
+use orders::Handle;
+use server::Server;
+use store::StoreError;
+use switchboard::{Settings, Switchboard};
+use tls::TlsError;
+
+/// Why the hub does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum HubError {
+    /// Without TLS only this machine may listen in.
+    #[error("server.listen is {0}, which other machines can reach, and there is no [tls]: refused")]
+    Exposed(SocketAddr),
+    /// The certificate.
+    #[error("[tls] {0}")]
+    Tls(#[from] TlsError),
+    /// The password of a TURN server.
+    #[error("[[ice]] {0}")]
+    Secret(#[from] SecretError),
+    /// The databases.
+    #[error("server.state-directory: {0}")]
+    Store(#[from] StoreError),
+    /// The socket.
+    #[error("server.listen: {address}: {error}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        error: std::io::Error,
+    },
+}
+
+impl HubError {
+    /// The exit code of sysexits that says it: 71 operating system, 77 permission, 78 configuration.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Listen { error, .. } | Self::Store(StoreError::File { error, .. })
+                if error.kind() == std::io::ErrorKind::PermissionDenied =>
+            {
+                77
+            }
+            Self::Exposed(_) | Self::Tls(_) | Self::Secret(_) | Self::Store(StoreError::Newer { .. }) => 78,
+            Self::Listen { .. } | Self::Store(_) => 71,
+        }
+    }
+}
+
+/// Runs a hub until `shutdown`. `ready` hears the address once it listens: with port 0 the one that was found.
+///
+/// # Errors
+/// It cannot start.
+pub async fn run(
+    config: HubConfig,
+    ready: impl FnOnce(SocketAddr),
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), HubError> {
+    let listen = config.server.listen;
+    if config.tls.is_none() && !listen.ip().is_loopback() {
+        return Err(HubError::Exposed(listen));
+    }
+    let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
+    let settings = Settings {
+        ring_for: config.call.ring_timeout,
+        max_viewers: config.call.max_viewers,
+        heartbeat: config.server.heartbeat,
+        ice_servers: config.ice.iter().map(ice_server).collect::<Result<_, _>>()?,
+    };
+    let state = &config.server.state_directory;
+    let desk = Desk::open(state)?;
+    let (log, entries) = Log::open(state, &config.history)?;
+    let (handle, inbox) = Handle::new(desk.directory());
+    let board = Switchboard::restore(settings, desk.directory(), log, entries);
+    let interface = Interface::new(handle, desk, History::of(state), config.server.heartbeat);
+
+    let failed = |error| HubError::Listen { address: listen, error };
+    let listener = TcpListener::bind(listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let max_connections = config.server.max_connections;
+    let server = Server { listener, tls, router: http::router(interface), max_connections };
+
+    let (stop, stopped) = oneshot::channel();
+    let mut switchboard = tokio::spawn(board.run(inbox, stopped));
+    info!(%address, tls = config.tls.is_some(), "hub listens");
+    ready(address);
+    tokio::select! {
+        () = server.serve() => {}
+        () = shutdown => {}
+        _ = &mut switchboard => warn!("the switchboard ended by itself"),
+    }
+    drop(stop);
+    if !switchboard.is_finished() {
+        drop(switchboard.await);
+    }
+    info!("hub stopped");
+    Ok(())
+}
+
+fn ice_server(table: &IceServerTable) -> Result<IceServer, SecretError> {
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
+    let read = |source: &crate::config::value::SecretSource| source.read(credentials.as_deref());
+    Ok(IceServer {
+        urls: table.urls.clone(),
+        username: table.username.clone(),
+        credential: table.credential.as_ref().map(read).transpose()?,
+    })
+}

@@ -2,5 +2,6 @@
 
 pub mod backoff;
 pub mod client;
+pub mod identity;
 pub mod link;
 pub mod protocol;

@@ -1,0 +1,147 @@
+//! The directory while the hub runs: a thread that reads and changes the tables, and a picture that everybody looks at.
+//!
+//! `doorward hub …` changes the same file; that is noticed within a second.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+use tracing::{error, info};
+
+use super::Directory;
+use super::tables::{DirectoryError, Invitation, NewDevice, Tables};
+use crate::clock;
+use crate::hub::auth::{self, SecretHash};
+use crate::hub::store::StoreError;
+use crate::signaling::identity::Admission;
+
+/// How often the file is looked at for changes by others: a revoked device is closed this soon.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The way to the directory's thread.
+#[derive(Debug, Clone)]
+pub struct Desk {
+    jobs: Sender<Job>,
+    directory: watch::Receiver<Arc<Directory>>,
+}
+
+#[derive(Debug)]
+struct Job {
+    invitation: Invitation,
+    secret: SecretHash,
+    device_name: String,
+    answer: oneshot::Sender<Result<Option<Admission>, DirectoryError>>,
+}
+
+impl Desk {
+    /// Opens the directory below this state directory and starts its thread. It stops with the last handle.
+    ///
+    /// # Errors
+    /// The database cannot be used.
+    pub fn open(state_directory: &Path) -> Result<Self, StoreError> {
+        let mut tables = Tables::open(state_directory)?;
+        let version = tables.version()?;
+        let (told, directory) = watch::channel(Arc::new(tables.read()?));
+        let (jobs, inbox) = channel();
+        let mut keeper = Keeper { tables, version, told };
+        std::thread::Builder::new()
+            .name("hub-directory".to_owned())
+            .spawn(move || keeper.run(&inbox))
+            .map_err(|error| StoreError::File { path: "thread hub-directory".to_owned(), error })?;
+        Ok(Self { jobs, directory })
+    }
+
+    /// The picture, and word of every change.
+    #[must_use]
+    pub fn directory(&self) -> watch::Receiver<Arc<Directory>> {
+        self.directory.clone()
+    }
+
+    /// Redeems an invitation: makes up a device and its credential. Nothing if there is no such invitation. The answer comes
+    /// when it is on the disk.
+    ///
+    /// # Errors
+    /// The device's name is not allowed, or the database fails.
+    pub async fn redeem(
+        &self,
+        invitation: Invitation,
+        secret: SecretHash,
+        device_name: String,
+    ) -> Result<Option<Admission>, DirectoryError> {
+        let (answer, answered) = oneshot::channel();
+        let gone = || DirectoryError::Unknown("directory any more".to_owned());
+        self.jobs.send(Job { invitation, secret, device_name, answer }).map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+}
+
+struct Keeper {
+    tables: Tables,
+    version: i64,
+    told: watch::Sender<Arc<Directory>>,
+}
+
+impl Keeper {
+    fn run(&mut self, inbox: &Receiver<Job>) {
+        loop {
+            match inbox.recv_timeout(LOOK) {
+                Ok(job) => {
+                    let result = self.redeem(job.invitation, &job.secret, job.device_name);
+                    // The picture first: the device comes back with its credential at once.
+                    if matches!(result, Ok(Some(_))) {
+                        self.read();
+                    }
+                    // Who asked may be gone; the device can be revoked.
+                    drop(job.answer.send(result));
+                }
+                Err(RecvTimeoutError::Timeout) => self.look(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn redeem(
+        &mut self,
+        invitation: Invitation,
+        secret: &SecretHash,
+        name: String,
+    ) -> Result<Option<Admission>, DirectoryError> {
+        let device_id = auth::make_device_id();
+        let (credential, hash) = auth::make_credential(&device_id);
+        let device = NewDevice { device_id: device_id.clone(), name, credential: hash };
+        let redeemed = self.tables.redeem(invitation, secret, &device, clock::wall())?;
+        Ok(redeemed.map(|(uid, name)| {
+            info!(%uid, %device_id, "device admitted");
+            Admission { credential, device_id, uid, name }
+        }))
+    }
+
+    fn look(&mut self) {
+        match self.tables.version() {
+            Ok(version) if version == self.version => {}
+            Ok(version) => {
+                self.version = version;
+                self.read();
+            }
+            Err(error) => error!(%error, "the directory cannot be read"),
+        }
+    }
+
+    fn read(&mut self) {
+        match self.tables.read() {
+            Ok(directory) => {
+                let changed = |known: &mut Arc<Directory>| {
+                    let changed = **known != directory;
+                    if changed {
+                        *known = Arc::new(directory);
+                    }
+                    changed
+                };
+                self.told.send_if_modified(changed);
+            }
+            Err(error) => error!(%error, "the directory cannot be read"),
+        }
+    }
+}

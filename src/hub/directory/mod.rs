@@ -1,0 +1,266 @@
+//! Who there is: users, groups, doors and their devices, and who may call whom.
+//!
+//! [`Directory`] is a picture of it in memory, whole and unchanging; a change makes a new picture. [`tables`] is where it is
+//! kept. Nothing here knows calls or connections.
+
+pub mod desk;
+pub mod tables;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::hub::auth::{Presented, SecretHash};
+use crate::hub::exchange::{Member, MemberDevice};
+use crate::ids::{DeviceId, Guid, Uid};
+use crate::signaling::protocol::{ErrorCode, Leg, Receiver, Refusal};
+
+/// A picture of the directory.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Directory {
+    /// Residents and doors.
+    pub users: BTreeMap<Uid, User>,
+    /// Groups.
+    pub groups: BTreeMap<Guid, Group>,
+    /// Devices.
+    pub devices: BTreeMap<DeviceId, Device>,
+}
+
+/// Whether a user is a person or a door.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// A door station, and whom its buttons may call.
+    Door {
+        /// Groups it may ring.
+        groups: BTreeSet<Guid>,
+        /// Users it may ring.
+        users: BTreeSet<Uid>,
+    },
+    /// A resident, and the groups they belong to, since when (milliseconds since 1970).
+    Resident {
+        /// Groups.
+        groups: BTreeMap<Guid, u64>,
+    },
+}
+
+/// A user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Name, for people.
+    pub name: String,
+    /// Person or door.
+    pub kind: Kind,
+    /// Their devices.
+    pub devices: BTreeSet<DeviceId>,
+}
+
+/// A group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Name, for people.
+    pub name: String,
+    /// Whether later accepts of a call to it join the conversation.
+    pub joinable: bool,
+    /// Who belongs to it.
+    pub members: BTreeSet<Uid>,
+}
+
+/// A device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Whose.
+    pub uid: Uid,
+    /// Name, for people.
+    pub name: String,
+    /// Hash of its credential.
+    pub credential: SecretHash,
+}
+
+/// Whom a call would reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    /// Name of the receiver.
+    pub name: String,
+    /// Whether the receiver is a door.
+    pub is_door: bool,
+    /// The users called, nobody connected yet.
+    pub members: Vec<Member>,
+    /// Whether later accepts join.
+    pub joinable: bool,
+}
+
+impl Directory {
+    /// The device that this credential belongs to.
+    #[must_use]
+    pub fn identify(&self, presented: &Presented) -> Option<&DeviceId> {
+        let (id, device) = self.devices.get_key_value(&presented.device_id)?;
+        device.credential.matches(&presented.hash).then_some(id)
+    }
+
+    /// A device with its user, as others see it.
+    #[must_use]
+    pub fn leg(&self, device: &DeviceId) -> Option<Leg> {
+        let uid = &self.devices.get(device)?.uid;
+        let name = self.users.get(uid)?.name.clone();
+        Some(Leg { uid: uid.clone(), device_id: device.clone(), name })
+    }
+
+    /// The user a device belongs to.
+    #[must_use]
+    pub fn user_of(&self, device: &DeviceId) -> Option<(&Uid, &User)> {
+        self.users.get_key_value(&self.devices.get(device)?.uid)
+    }
+
+    /// The doors that this resident may call: those that may ring them.
+    pub fn doors_of(&self, resident: &Uid) -> impl Iterator<Item = (&Uid, &User)> {
+        self.users.iter().filter(|(_, user)| match &user.kind {
+            Kind::Door { groups, users } => {
+                users.contains(resident) || groups.iter().any(|g| self.is_member(g, resident))
+            }
+            Kind::Resident { .. } => false,
+        })
+    }
+
+    /// Whom a call from `caller` to `receiver` would reach. Who is unknown and who is none of the caller's business have
+    /// the same answer.
+    ///
+    /// # Errors
+    /// The rules of calling forbid it.
+    pub fn reach(&self, caller: &Uid, receiver: &Receiver) -> Result<Reach, Refusal> {
+        let from = self.users.get(caller).ok_or_else(|| not_found(receiver))?;
+        match (&from.kind, receiver) {
+            (_, Receiver::User(uid)) if uid == caller => {
+                Err(Refusal::new(ErrorCode::ErrCallingSelf, "the receiver is the caller; call somebody else"))
+            }
+            (Kind::Door { groups, .. }, Receiver::Group(guid)) if groups.contains(guid) => {
+                self.reach_group(guid, caller).ok_or_else(|| not_found(receiver))
+            }
+            (Kind::Door { groups, users }, Receiver::User(uid)) => {
+                if users.contains(uid) {
+                    self.reach_user(uid).ok_or_else(|| not_found(receiver))
+                } else if groups.iter().any(|guid| self.is_member(guid, uid)) {
+                    let message = format!("this door may ring the group of {uid}, not {uid} alone");
+                    Err(Refusal::new(ErrorCode::ErrCallNotAPart, message))
+                } else {
+                    Err(not_found(receiver))
+                }
+            }
+            (Kind::Resident { .. }, Receiver::User(uid)) if self.doors_of(caller).any(|(door, _)| door == uid) => {
+                self.reach_user(uid).ok_or_else(|| not_found(receiver))
+            }
+            (Kind::Resident { groups }, receiver) if self.is_near(groups, receiver) => Err(Refusal::new(
+                ErrorCode::ErrCallInvalidParties,
+                format!("a resident calls {receiver}; exactly one party of a call is a door"),
+            )),
+            (Kind::Door { .. } | Kind::Resident { .. }, Receiver::Group(_) | Receiver::User(_)) => {
+                Err(not_found(receiver))
+            }
+        }
+    }
+
+    fn reach_group(&self, guid: &Guid, caller: &Uid) -> Option<Reach> {
+        let group = self.groups.get(guid)?;
+        let members = group.members.iter().filter(|uid| *uid != caller).filter_map(|uid| self.member(uid)).collect();
+        Some(Reach { name: group.name.clone(), is_door: false, members, joinable: group.joinable })
+    }
+
+    fn reach_user(&self, uid: &Uid) -> Option<Reach> {
+        let user = self.users.get(uid)?;
+        let is_door = matches!(user.kind, Kind::Door { .. });
+        Some(Reach { name: user.name.clone(), is_door, members: vec![self.member(uid)?], joinable: false })
+    }
+
+    fn member(&self, uid: &Uid) -> Option<Member> {
+        let user = self.users.get(uid)?;
+        let device = |id: &DeviceId| MemberDevice { device_id: id.clone(), connected: false, push: false };
+        Some(Member { uid: uid.clone(), name: user.name.clone(), devices: user.devices.iter().map(device).collect() })
+    }
+
+    fn is_member(&self, guid: &Guid, uid: &Uid) -> bool {
+        self.groups.get(guid).is_some_and(|group| group.members.contains(uid))
+    }
+
+    /// Whether a receiver is one of these groups, or in one of them.
+    fn is_near(&self, groups: &BTreeMap<Guid, u64>, receiver: &Receiver) -> bool {
+        match receiver {
+            Receiver::Group(guid) => groups.contains_key(guid),
+            Receiver::User(uid) => groups.keys().any(|guid| self.is_member(guid, uid)),
+        }
+    }
+}
+
+fn not_found(receiver: &Receiver) -> Refusal {
+    Refusal::new(ErrorCode::ErrReceiverNotFound, format!("no {receiver} that this device could call"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn word<T: std::str::FromStr<Err = crate::ids::IdError>>(text: &str) -> T {
+        text.parse().expect("a word")
+    }
+
+    fn resident(groups: &[&str]) -> User {
+        let groups = groups.iter().map(|guid| (word(guid), 0)).collect();
+        User { name: String::new(), kind: Kind::Resident { groups }, devices: BTreeSet::new() }
+    }
+
+    fn house() -> Directory {
+        let group = |members: &[&str]| Group {
+            name: String::new(),
+            joinable: false,
+            members: members.iter().map(|uid| word(uid)).collect(),
+        };
+        let door = Kind::Door { groups: [word("flat-1")].into(), users: [word("guard")].into() };
+        let door = User { name: String::new(), kind: door, devices: BTreeSet::new() };
+        Directory {
+            users: [
+                (word("front"), door),
+                (word("anna"), resident(&["flat-1"])),
+                (word("ben"), resident(&["flat-1"])),
+                (word("carl"), resident(&["flat-2"])),
+                (word("guard"), resident(&[])),
+            ]
+            .into(),
+            groups: [(word("flat-1"), group(&["anna", "ben"])), (word("flat-2"), group(&["carl"]))].into(),
+            devices: BTreeMap::new(),
+        }
+    }
+
+    fn answer(caller: &str, receiver: Receiver) -> Result<usize, ErrorCode> {
+        house().reach(&word(caller), &receiver).map(|reach| reach.members.len()).map_err(|refusal| refusal.code)
+    }
+
+    #[test]
+    fn who_may_call_whom() {
+        let group = |guid: &str| Receiver::Group(word(guid));
+        let user = |uid: &str| Receiver::User(word(uid));
+        assert_eq!(answer("front", group("flat-1")), Ok(2));
+        assert_eq!(answer("front", user("guard")), Ok(1));
+        assert_eq!(answer("anna", user("front")), Ok(1));
+        assert_eq!(answer("guard", user("front")), Ok(1));
+        assert_eq!(answer("front", user("front")), Err(ErrorCode::ErrCallingSelf));
+        assert_eq!(answer("anna", user("anna")), Err(ErrorCode::ErrCallingSelf));
+        assert_eq!(answer("front", user("anna")), Err(ErrorCode::ErrCallNotAPart));
+        assert_eq!(answer("anna", user("ben")), Err(ErrorCode::ErrCallInvalidParties));
+        assert_eq!(answer("anna", group("flat-1")), Err(ErrorCode::ErrCallInvalidParties));
+    }
+
+    #[test]
+    fn what_is_foreign_looks_as_if_it_were_not_there() {
+        let house = house();
+        let texts = |caller: &str, receivers: [Receiver; 2]| {
+            receivers.map(|receiver| {
+                let refusal = house.reach(&word(caller), &receiver).expect_err("not allowed");
+                assert_eq!(refusal.code, ErrorCode::ErrReceiverNotFound);
+                refusal.message.replace("flat-2", "X").replace("nobody", "X").replace("carl", "X")
+            })
+        };
+        for caller in ["front", "anna"] {
+            let [foreign, unknown] = texts(caller, [Receiver::Group(word("flat-2")), Receiver::Group(word("nobody"))]);
+            assert_eq!(foreign, unknown);
+            let [foreign, unknown] = texts(caller, [Receiver::User(word("carl")), Receiver::User(word("nobody"))]);
+            assert_eq!(foreign, unknown);
+        }
+        assert_eq!(answer("carl", Receiver::User(word("front"))), Err(ErrorCode::ErrReceiverNotFound));
+    }
+}

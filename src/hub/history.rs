@@ -1,0 +1,110 @@
+//! Reading of the history: the calls that are over and that concern a user. Never writes.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{OptionalExtension as _, Row, params};
+use tracing::error;
+
+use super::directory::{Directory, Kind};
+use super::log;
+use super::store::{self, StoreError};
+use crate::ids::{DeviceId, SessionId, Uid};
+use crate::signaling::protocol::{Call, ErrorCode, Refusal};
+
+/// Calls of one answer, at the most.
+pub const PAGE: u32 = 100;
+
+/// What concerns one user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Concern {
+    uid: Uid,
+    /// `[["flat-1", 1700000000000], …]`: groups, and from when on.
+    groups: String,
+}
+
+impl Concern {
+    /// Of the user of this device: what they called, what called them or their groups since they belong to them, and all of
+    /// a door's own.
+    #[must_use]
+    pub fn of(directory: &Directory, device: &DeviceId) -> Option<Self> {
+        let (uid, user) = directory.user_of(device)?;
+        let groups = match &user.kind {
+            Kind::Resident { groups } => serde_json::json!(groups.iter().collect::<Vec<_>>()).to_string(),
+            Kind::Door { .. } => "[]".to_owned(),
+        };
+        Some(Self { uid: uid.clone(), groups })
+    }
+}
+
+/// The history's file.
+#[derive(Debug, Clone)]
+pub struct History {
+    path: PathBuf,
+}
+
+const CONCERNS: &str = "(door = ?1 OR initiator = ?1 OR user = ?1 OR EXISTS
+    (SELECT 1 FROM json_each(?2) WHERE guid = value ->> 0 AND initiated_at >= value ->> 1))";
+
+impl History {
+    /// Of this state directory.
+    #[must_use]
+    pub fn of(state_directory: &Path) -> Self {
+        Self { path: log::path(state_directory) }
+    }
+
+    /// The latest calls that concern a user, begun before a time (milliseconds since 1970).
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn page(&self, concern: Concern, before: Option<u64>, limit: u32) -> Result<Vec<Call>, Refusal> {
+        let before = before.and_then(|time| i64::try_from(time).ok()).unwrap_or(i64::MAX);
+        let sql = format!(
+            "SELECT call FROM history WHERE initiated_at < ?3 AND {CONCERNS} ORDER BY initiated_at DESC, session LIMIT ?4"
+        );
+        self.read(move |connection| {
+            let mut statement = connection.prepare(&sql)?;
+            let rows =
+                statement.query_map(params![concern.uid.as_str(), concern.groups, before, limit.min(PAGE)], call)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// One call, if it concerns this user.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn call(&self, concern: Concern, session_id: SessionId) -> Result<Option<Call>, Refusal> {
+        let sql = format!("SELECT call FROM history WHERE session = ?3 AND {CONCERNS}");
+        self.read(move |connection| {
+            let key = params![concern.uid.as_str(), concern.groups, session_id.to_string()];
+            Ok(connection.query_row(&sql, key, call).optional()?)
+        })
+        .await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let path = self.path.clone();
+        let read = tokio::task::spawn_blocking(move || query(&store::open_for_reading(&path)?)).await;
+        match read {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(error)) => {
+                error!(%error, "the history cannot be read");
+                Err(Refusal::new(ErrorCode::ErrInternal, "the history cannot be read"))
+            }
+            Err(error) => {
+                error!(%error, "the reading of the history failed");
+                Err(Refusal::new(ErrorCode::ErrInternal, "the history cannot be read"))
+            }
+        }
+    }
+}
+
+fn call(row: &Row<'_>) -> Result<Call, rusqlite::Error> {
+    let text = row.get_ref(0)?.as_str()?;
+    serde_json::from_str(text)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into()))
+}

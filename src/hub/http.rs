@@ -1,0 +1,351 @@
+//! The hub's paths: verbs and questions in, calls and refusals out. It checks the form of what comes in, never the rules of a
+//! call. Every answer with a status of 400 and above is an [`ErrorBody`](crate::signaling::protocol::ErrorBody).
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Extension, Path, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tracing::error;
+
+use super::answer::{Json, Refused};
+use super::app;
+use super::directory::tables::{DirectoryError, Invitation};
+use super::history::{Concern, PAGE};
+use super::interface::{Interface, check_origin};
+use super::orders::{Order, unauthorized};
+use super::server::Peer;
+use super::{auth, socket};
+use crate::ids::{DeviceId, SessionId};
+use crate::signaling::identity::{Admission, CallsBody, EnrolBody, Me, PairBody};
+use crate::signaling::protocol::{
+    Call, CallBody, ErrorCode, InitiateBody, MAX_FRAME, MAX_METADATA_ENTRIES, MAX_METADATA_TEXT, Metadata, Refusal,
+    SessionToken, Verb, VerbAnswer, VerbBody, VerbRequest,
+};
+
+/// A body has to be there this soon after its head.
+const BODY_DEADLINE: Duration = Duration::from_secs(5);
+
+type Answer<T> = Result<Json<T>, Refused>;
+
+/// All paths of the hub.
+pub fn router(interface: Interface) -> Router {
+    let v1 = Router::new()
+        .route("/calls", post(initiate).get(history))
+        .route("/calls/active", get(active))
+        .route("/calls/{session}", get(call))
+        .route("/calls/{session}/token", post(token))
+        .route("/calls/{session}/{verb}", post(verb))
+        .route("/events", get(socket::open))
+        .route("/me", get(me))
+        .route("/pair", post(pair))
+        .route("/enrol", post(enrol))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(nothing_here)
+        .layer(from_fn(guard));
+    Router::new()
+        .nest("/v1", v1)
+        .route("/healthz", get(healthz))
+        .fallback(app::file)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(interface)
+}
+
+/// What holds for every path of the interface: no foreign page asks, and no secret stands in an address, where logs and
+/// histories would keep it.
+async fn guard(request: Request, next: Next) -> Response {
+    if let Err(refusal) = check_origin(request.headers()).and_then(|()| check_query(request.uri())) {
+        return Refused::from(refusal).into_response();
+    }
+    next.run(request).await
+}
+
+fn check_query(uri: &Uri) -> Result<(), Refusal> {
+    let known = |pair: &str| matches!(pair.split('=').next(), Some("" | "before" | "limit"));
+    match uri.query() {
+        Some(query) if !query.split('&').all(known) => Err(Refusal::new(
+            ErrorCode::ErrBadRequest,
+            "a query key that is not known; known are `before` and `limit`, and credentials travel in the Authorization header",
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+async fn healthz(State(interface): State<Interface>) -> Response {
+    #[derive(Serialize)]
+    struct Health {
+        status: &'static str,
+    }
+    match interface.handle.is_served() {
+        true => Json(Health { status: "ok" }).into_response(),
+        false => Refused::from(Refusal::new(ErrorCode::ErrUnavailable, "the hub is stopping")).into_response(),
+    }
+}
+
+async fn nothing_here() -> Refused {
+    Refusal::new(ErrorCode::ErrNotFound, "there is nothing at this address").into()
+}
+
+async fn method_not_allowed(method: Method) -> Refused {
+    let refusal = Refusal::new(ErrorCode::ErrBadRequest, format!("{method} is not allowed here; see the Allow header"));
+    Refused::with_status(refusal, StatusCode::METHOD_NOT_ALLOWED)
+}
+
+// ---------------------------------------------------------------------------------------------------------------- verbs
+
+async fn initiate(
+    State(interface): State<Interface>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Answer<CallBody> {
+    let device = caller(&interface, &peer, request.headers())?;
+    interface.count_verb(&device)?;
+    let InitiateBody { key, receiver, call_type, metadata } = read_body(request).await?;
+    check_metadata(&metadata)?;
+    let request = VerbRequest { key, verb: Verb::Initiate { receiver, call_type, metadata } };
+    called(ask(&interface, &device, request).await?)
+}
+
+async fn verb(
+    State(interface): State<Interface>,
+    Extension(peer): Extension<Peer>,
+    Path((session, name)): Path<(String, String)>,
+    request: Request,
+) -> Answer<CallBody> {
+    let device = caller(&interface, &peer, request.headers())?;
+    interface.count_verb(&device)?;
+    let body: VerbBody = read_body(request).await?;
+    check_metadata(&body.metadata)?;
+    let (session_id, key) = (session_id(&session)?, body.key.clone());
+    let verb = read_verb(&name, session_id, body)?;
+    let answer = ask(&interface, &device, VerbRequest { key, verb }).await;
+    called(or_history(&interface, &device, session_id, answer).await?)
+}
+
+fn read_verb(name: &str, session_id: SessionId, body: VerbBody) -> Result<Verb, Refused> {
+    Ok(match name {
+        "accept" => Verb::Accept { session_id },
+        "end" => Verb::End { session_id, reason: body.reason },
+        "press-waiting" => Verb::PressWaiting { session_id, metadata: body.metadata },
+        "reject" => {
+            let missing = || Refused::bad("`status` is missing; allowed: busy, cancelled, rejected");
+            Verb::Reject { session_id, status: body.status.ok_or_else(missing)? }
+        }
+        _other => {
+            let message = "there is no such verb; known are accept, end, press-waiting, reject and token";
+            return Err(Refusal::new(ErrorCode::ErrNotFound, message).into());
+        }
+    })
+}
+
+async fn token(
+    State(interface): State<Interface>,
+    Extension(peer): Extension<Peer>,
+    Path(session): Path<String>,
+    request: Request,
+) -> Answer<SessionToken> {
+    let device = caller(&interface, &peer, request.headers())?;
+    interface.count_verb(&device)?;
+    let VerbBody { key, .. } = read_body(request).await?;
+    let session_id = session_id(&session)?;
+    let answer = ask(&interface, &device, VerbRequest { key, verb: Verb::GenerateToken { session_id } }).await;
+    match or_history(&interface, &device, session_id, answer).await? {
+        VerbAnswer::Token(token) => Ok(Json(token)),
+        VerbAnswer::Call(_) => Err(internal("a call came where a token was asked for")),
+    }
+}
+
+async fn ask(interface: &Interface, device: &DeviceId, request: VerbRequest) -> Result<VerbAnswer, Refusal> {
+    let (device, request) = (device.clone(), Box::new(request));
+    interface.handle.ask(|answer| Order::Verb { device, request, answer }).await
+}
+
+fn called(answer: VerbAnswer) -> Answer<CallBody> {
+    match answer {
+        VerbAnswer::Call(call) => Ok(Json(CallBody { call: *call })),
+        VerbAnswer::Token(_) => Err(internal("a token came where a call was asked for")),
+    }
+}
+
+/// A call that the loop has forgotten is over, and the history still knows how.
+async fn or_history<T>(
+    interface: &Interface,
+    device: &DeviceId,
+    session_id: SessionId,
+    answer: Result<T, Refusal>,
+) -> Result<T, Refused> {
+    let refusal = match answer {
+        Ok(answer) => return Ok(answer),
+        Err(refusal) => refusal,
+    };
+    if refusal.code == ErrorCode::ErrCallSessionNotFound
+        && let Some(call) = past_call(interface, device, session_id).await?
+    {
+        return Err(Refusal::new(ErrorCode::ErrCallTerminated, "the call is over").with_call(call).into());
+    }
+    Err(refusal.into())
+}
+
+async fn past_call(interface: &Interface, device: &DeviceId, session_id: SessionId) -> Result<Option<Call>, Refusal> {
+    let concern = Concern::of(&interface.handle.directory(), device).ok_or_else(unauthorized)?;
+    interface.history.call(concern, session_id).await
+}
+
+// ------------------------------------------------------------------------------------------------------------ questions
+
+async fn call(
+    State(interface): State<Interface>,
+    Extension(peer): Extension<Peer>,
+    Path(session): Path<String>,
+    headers: HeaderMap,
+) -> Answer<CallBody> {
+    let device = caller(&interface, &peer, &headers)?;
+    let session_id = session_id(&session)?;
+    let asking = device.clone();
+    let answer = interface.handle.ask(|answer| Order::ReadCall { device: asking, session_id, answer }).await;
+    match answer {
+        Ok(call) => Ok(Json(CallBody { call })),
+        Err(refusal) if refusal.code == ErrorCode::ErrCallSessionNotFound => {
+            let call = past_call(&interface, &device, session_id).await?.ok_or(refusal)?;
+            Ok(Json(CallBody { call }))
+        }
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+async fn active(
+    State(interface): State<Interface>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+) -> Answer<CallsBody> {
+    let device = caller(&interface, &peer, &headers)?;
+    let calls = interface.handle.ask(|answer| Order::ReadActive { device, answer }).await?;
+    Ok(Json(CallsBody { calls }))
+}
+
+async fn history(
+    State(interface): State<Interface>,
+    Extension(peer): Extension<Peer>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Answer<CallsBody> {
+    let device = caller(&interface, &peer, &headers)?;
+    let before = query_number(&uri, "before")?;
+    let limit = query_number(&uri, "limit")?.map_or(PAGE, |limit| u32::try_from(limit).unwrap_or(PAGE));
+    let concern = Concern::of(&interface.handle.directory(), &device).ok_or_else(unauthorized)?;
+    Ok(Json(CallsBody { calls: interface.history.page(concern, before, limit).await? }))
+}
+
+async fn me(State(interface): State<Interface>, Extension(peer): Extension<Peer>, headers: HeaderMap) -> Answer<Me> {
+    let device = caller(&interface, &peer, &headers)?;
+    Ok(Json(interface.handle.ask(|answer| Order::ReadMe { device, answer }).await?))
+}
+
+fn query_number(uri: &Uri, key: &str) -> Result<Option<u64>, Refused> {
+    let pairs = uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+    let Some((_, value)) = pairs.into_iter().find(|(name, _)| *name == key) else { return Ok(None) };
+    value.parse().map(Some).map_err(|_| Refused::bad(format!("`{key}` is not a whole number")))
+}
+
+// -------------------------------------------------------------------------------------------------------------- joining
+
+async fn pair(
+    State(interface): State<Interface>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Answer<Admission> {
+    interface.may_guess(peer.address)?;
+    let PairBody { code, device_name } = read_body(request).await?;
+    redeem(&interface, &peer, Invitation::Pairing, auth::read_pairing_code(code.expose()), device_name).await
+}
+
+async fn enrol(
+    State(interface): State<Interface>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Answer<Admission> {
+    interface.may_guess(peer.address)?;
+    let EnrolBody { token } = read_body(request).await?;
+    let secret = auth::read_enrolment_token(token.expose());
+    redeem(&interface, &peer, Invitation::Enrolment, secret, "door station".to_owned()).await
+}
+
+async fn redeem(
+    interface: &Interface,
+    peer: &Peer,
+    invitation: Invitation,
+    secret: Option<auth::SecretHash>,
+    device_name: String,
+) -> Answer<Admission> {
+    let redeemed = match secret {
+        Some(secret) => interface.desk.redeem(invitation, secret, device_name).await,
+        None => Ok(None),
+    };
+    match redeemed {
+        Ok(Some(admission)) => {
+            interface.guessed_right(peer.address);
+            Ok(Json(admission))
+        }
+        Ok(None) => {
+            interface.guessed_wrong(peer.address);
+            let message = "the code is wrong, was used already, or is too old; ask for a new one";
+            Err(Refusal::new(ErrorCode::ErrPairingCodeInvalid, message).into())
+        }
+        Err(error @ DirectoryError::Name(_)) => Err(Refused::bad(error.to_string())),
+        Err(error) => {
+            error!(%error, "the directory cannot be changed");
+            Err(internal("the directory cannot be changed"))
+        }
+    }
+}
+
+// --------------------------------------------------------------------------------------------------------------- bodies
+
+fn caller(interface: &Interface, peer: &Peer, headers: &HeaderMap) -> Result<DeviceId, Refused> {
+    let device = interface.caller(peer.address, headers)?;
+    peer.patience.device_known();
+    Ok(device)
+}
+
+/// An id that is none is an id that nobody has.
+fn session_id(text: &str) -> Result<SessionId, Refused> {
+    text.parse().map_err(|_| Refusal::new(ErrorCode::ErrCallSessionNotFound, "there is no such call").into())
+}
+
+async fn read_body<T: DeserializeOwned>(request: Request) -> Result<T, Refused> {
+    let body = axum::body::to_bytes(request.into_body(), MAX_FRAME);
+    let bytes = match tokio::time::timeout(BODY_DEADLINE, body).await {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(_)) => {
+            let message = format!("the body is larger than {MAX_FRAME} bytes, or broke off");
+            return Err(Refusal::new(ErrorCode::ErrPayloadTooLarge, message).into());
+        }
+        Err(_) => {
+            return Err(Refused::with_status(
+                Refusal::new(ErrorCode::ErrBadRequest, "the body did not come in time"),
+                StatusCode::REQUEST_TIMEOUT,
+            ));
+        }
+    };
+    serde_json::from_slice(&bytes).map_err(|error| Refused::bad(format!("the body is not as documented: {error}")))
+}
+
+fn check_metadata(metadata: &Metadata) -> Result<(), Refused> {
+    let long = |text: &String| text.chars().count() > MAX_METADATA_TEXT;
+    if metadata.len() > MAX_METADATA_ENTRIES || metadata.iter().any(|(key, value)| long(key) || long(value)) {
+        let found = metadata.len();
+        return Err(Refused::bad(format!(
+            "`metadata` has {found} entries, or a long one; allowed are {MAX_METADATA_ENTRIES} of {MAX_METADATA_TEXT} characters"
+        )));
+    }
+    Ok(())
+}
+
+fn internal(message: &str) -> Refused {
+    Refusal::new(ErrorCode::ErrInternal, message).into()
+}

@@ -1,0 +1,257 @@
+//! The log of calls on disk, and the history of those that are over. Written behind by a thread of its own: no call ever
+//! waits for the disk. What it holds decides nothing while the hub runs; a hub that starts again reads it once.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::{Connection, Transaction, params};
+use tracing::{error, warn};
+
+use super::exchange::Entry;
+use super::store::{self, Commit, StoreError};
+use crate::clock;
+use crate::config::hub::HistoryTable;
+use crate::ids::SessionId;
+use crate::moment::Moment;
+use crate::signaling::protocol::{Call, Receiver as Callee};
+
+const MIGRATIONS: [&str; 1] = ["
+CREATE TABLE entries (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    session TEXT NOT NULL,
+    boot TEXT NOT NULL,
+    moment INTEGER NOT NULL,
+    entry TEXT NOT NULL
+) STRICT;
+CREATE INDEX entries_of_session ON entries (session);
+CREATE TABLE history (
+    session TEXT PRIMARY KEY,
+    initiated_at INTEGER NOT NULL,
+    door TEXT NOT NULL,
+    initiator TEXT NOT NULL,
+    user TEXT,
+    guid TEXT,
+    call TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX history_by_time ON history (initiated_at);
+"];
+
+/// Records that wait for the disk. A disk that is slower for longer loses some of them, with an ERROR.
+const QUEUE: usize = 8192;
+
+/// Records of one transaction, at the most.
+const BATCH: usize = 256;
+
+/// After a failed write the next try waits this long.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Calls after which the history is cut to its bounds again.
+const CUT_EVERY: u32 = 64;
+
+/// What is kept.
+#[derive(Debug)]
+enum Record {
+    Entry { moment: Moment, entry: Box<Entry> },
+    Archive(Box<Call>),
+    Forget(SessionId),
+}
+
+/// The way to the writer. The last one gone, the writer writes the rest and stops.
+#[derive(Debug)]
+pub struct Log {
+    records: SyncSender<Record>,
+    thread: JoinHandle<()>,
+}
+
+/// The file in a state directory.
+#[must_use]
+pub fn path(state_directory: &Path) -> PathBuf {
+    state_directory.join("calls.sqlite")
+}
+
+impl Log {
+    /// Opens the log: what is not forgotten, in order, with the times as they count now, and the way to write on.
+    ///
+    /// # Errors
+    /// The database cannot be used.
+    pub fn open(state_directory: &Path, keep: &HistoryTable) -> Result<(Self, Vec<(Moment, Entry)>), StoreError> {
+        store::make_directory(state_directory)?;
+        let connection = store::open(&path(state_directory), Commit::WrittenBehind, &MIGRATIONS)?;
+        let boot = kernel_boot();
+        let entries = read_entries(&connection, &boot, clock::now())?;
+        let (records, inbox) = sync_channel(QUEUE);
+        let writer = Writer { connection, boot, keep: keep.clone(), waiting: VecDeque::new(), archived: CUT_EVERY };
+        let thread = std::thread::Builder::new()
+            .name("hub-log".to_owned())
+            .spawn(move || writer.run(&inbox))
+            .map_err(|error| StoreError::File { path: "thread hub-log".to_owned(), error })?;
+        Ok((Self { records, thread }, entries))
+    }
+
+    /// Keeps an entry.
+    pub fn append(&self, moment: Moment, entry: Entry) {
+        self.send(Record::Entry { moment, entry: Box::new(entry) });
+    }
+
+    /// Keeps a call that is over in the history.
+    pub fn archive(&self, call: Box<Call>) {
+        self.send(Record::Archive(call));
+    }
+
+    /// The entries of this call are not needed any more.
+    pub fn forget(&self, session_id: SessionId) {
+        self.send(Record::Forget(session_id));
+    }
+
+    /// Writes what is waiting, and stops.
+    pub fn close(self) {
+        let Self { records, thread } = self;
+        drop(records);
+        if thread.join().is_err() {
+            error!("the log's writer failed");
+        }
+    }
+
+    fn send(&self, record: Record) {
+        match self.records.try_send(record) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => error!("the disk is too slow, an entry of the log is lost"),
+            Err(TrySendError::Disconnected(_)) => error!("the log's writer is gone, an entry of the log is lost"),
+        }
+    }
+}
+
+struct Writer {
+    connection: Connection,
+    boot: String,
+    keep: HistoryTable,
+    waiting: VecDeque<Record>,
+    archived: u32,
+}
+
+impl Writer {
+    fn run(mut self, inbox: &Receiver<Record>) {
+        self.cut();
+        loop {
+            let patience = if self.waiting.is_empty() { Duration::from_secs(3600) } else { RETRY };
+            match inbox.recv_timeout(patience) {
+                Ok(record) => self.waiting.push_back(record),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.waiting.extend(inbox.try_iter().take(BATCH));
+            self.write();
+        }
+        while !self.waiting.is_empty() && self.write() {}
+    }
+
+    /// Whether a batch was written.
+    fn write(&mut self) -> bool {
+        while self.waiting.len() > QUEUE {
+            self.waiting.pop_front();
+        }
+        let batch = self.waiting.len().min(BATCH);
+        if let Err(error) = self.write_batch(batch) {
+            error!(%error, waiting = self.waiting.len(), "the log cannot be written");
+            return false;
+        }
+        self.waiting.drain(..batch);
+        if self.archived >= CUT_EVERY {
+            self.cut();
+        }
+        true
+    }
+
+    fn write_batch(&mut self, batch: usize) -> Result<(), rusqlite::Error> {
+        let transaction = self.connection.transaction()?;
+        let mut archived = 0;
+        for record in self.waiting.iter().take(batch) {
+            match record {
+                Record::Entry { moment, entry } => write_entry(&transaction, &self.boot, *moment, entry)?,
+                Record::Archive(call) => {
+                    write_history(&transaction, call)?;
+                    archived += 1;
+                }
+                Record::Forget(session) => {
+                    let mut statement = transaction.prepare_cached("DELETE FROM entries WHERE session = ?1")?;
+                    statement.execute([session.to_string()])?;
+                }
+            }
+        }
+        transaction.commit()?;
+        self.archived += archived;
+        Ok(())
+    }
+
+    fn cut(&mut self) {
+        self.archived = 0;
+        let oldest = clock::wall().saturating_sub(u64::try_from(self.keep.keep.as_millis()).unwrap_or(u64::MAX));
+        let by_age = self.connection.execute("DELETE FROM history WHERE initiated_at < ?1", [oldest]);
+        let by_number = self.connection.execute(
+            "DELETE FROM history WHERE session IN
+                (SELECT session FROM history ORDER BY initiated_at DESC LIMIT -1 OFFSET ?1)",
+            [self.keep.max_calls],
+        );
+        if let Err(error) = by_age.and(by_number) {
+            warn!(%error, "the history cannot be cut");
+        }
+    }
+}
+
+fn write_entry(
+    transaction: &Transaction<'_>,
+    boot: &str,
+    moment: Moment,
+    entry: &Entry,
+) -> Result<(), rusqlite::Error> {
+    let sql = "INSERT INTO entries (session, boot, moment, entry) VALUES (?1, ?2, ?3, ?4)";
+    let mut statement = transaction.prepare_cached(sql)?;
+    let text = serde_json::to_string(entry).expect("entries hold only words and numbers");
+    statement.execute(params![entry.session_id.to_string(), boot, moment.as_nanos(), text])?;
+    Ok(())
+}
+
+fn write_history(transaction: &Transaction<'_>, call: &Call) -> Result<(), rusqlite::Error> {
+    let sql = "INSERT OR REPLACE INTO history (session, initiated_at, door, initiator, user, guid, call)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let (user, guid) = match &call.receiver {
+        Callee::User(uid) => (Some(uid.as_str()), None),
+        Callee::Group(guid) => (None, Some(guid.as_str())),
+    };
+    let text = serde_json::to_string(call).expect("a call holds only words and numbers");
+    let session = call.session_id.to_string();
+    let (door, initiator) = (call.door.as_str(), call.initiator.uid.as_str());
+    transaction.prepare_cached(sql)?.execute(params![session, call.initiated_at, door, initiator, user, guid, text])?;
+    Ok(())
+}
+
+/// Reads the log. Times of this start of the machine count as they are; of an earlier one, from now: CLOCK_MONOTONIC began
+/// anew. An entry that cannot be read takes its whole call with it, for half a log would make another call of it.
+fn read_entries(connection: &Connection, boot: &str, now: Moment) -> Result<Vec<(Moment, Entry)>, rusqlite::Error> {
+    let mut statement = connection.prepare("SELECT session, boot, moment, entry FROM entries ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    let (mut entries, mut broken) = (Vec::new(), Vec::new());
+    while let Some(row) = rows.next()? {
+        let session: String = row.get(0)?;
+        let moment = if row.get_ref(1)?.as_str()? == boot { Moment::from_nanos(row.get(2)?).min(now) } else { now };
+        match serde_json::from_str::<Entry>(row.get_ref(3)?.as_str()?) {
+            Ok(entry) => entries.push((moment, entry)),
+            Err(error) => {
+                error!(session, %error, "an entry of the log cannot be read, its call is dropped");
+                broken.push(session);
+            }
+        }
+    }
+    let whole = |entry: &Entry| !broken.iter().any(|session| *session == entry.session_id.to_string());
+    entries.retain(|(_, entry)| whole(entry));
+    Ok(entries)
+}
+
+/// This start of the machine, as the kernel names it. Where it cannot be known, no two starts are the same.
+fn kernel_boot() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map_or_else(|_| clock::boot_id().to_string(), |text| text.trim().to_owned())
+}

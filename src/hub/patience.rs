@@ -1,0 +1,162 @@
+//! How long a connection may take for what it is doing, and the stream that watches it. A peer that says nothing, or says it
+//! one byte at a time, is closed; a device that is known may keep its connection for as long as it likes.
+//!
+//! (hyper's own header deadline also closes kept-alive connections that are merely idle, and a handshake in the way of a call
+//! is what they are kept alive against.)
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::time::Instant;
+
+/// For the head of a request, from its first byte; on a new connection from the start.
+pub const HEAD: Duration = Duration::from_secs(5);
+/// For the answer of a request.
+const ANSWER: Duration = Duration::from_secs(30);
+/// Between the requests of somebody unknown.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// What a connection is doing, and until when it may.
+#[derive(Debug)]
+pub struct Patience {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    /// A device that is known made a request on it.
+    known: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    /// A request is coming in.
+    Head { until: Instant },
+    /// A request is being answered.
+    Answering { until: Instant },
+    /// Nothing is going on.
+    Idle { since: Instant },
+    /// It is a WebSocket now, with deadlines of its own.
+    Upgraded,
+}
+
+impl Patience {
+    /// Of a new connection.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        let phase = Phase::Head { until: Instant::now() + HEAD };
+        Arc::new(Self { state: Mutex::new(State { phase, known: false }), changed: Notify::new() })
+    }
+
+    /// The head of a request is complete.
+    pub fn request_came(&self) {
+        self.set(|state| state.phase = Phase::Answering { until: Instant::now() + ANSWER });
+    }
+
+    /// A request was answered.
+    pub fn answered(&self, upgraded: bool) {
+        let phase = if upgraded { Phase::Upgraded } else { Phase::Idle { since: Instant::now() } };
+        self.set(|state| state.phase = phase);
+    }
+
+    /// A device that is known makes a request.
+    pub fn device_known(&self) {
+        self.set(|state| state.known = true);
+    }
+
+    /// Returns once the connection took too long.
+    pub async fn lost(&self) {
+        loop {
+            let changed = self.changed.notified();
+            match self.deadline() {
+                Some(deadline) if deadline <= Instant::now() => return,
+                Some(deadline) => tokio::select! {
+                    () = tokio::time::sleep_until(deadline) => {}
+                    () = changed => {}
+                },
+                None => changed.await,
+            }
+        }
+    }
+
+    fn bytes_came(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Phase::Idle { .. } = state.phase {
+            state.phase = Phase::Head { until: Instant::now() + HEAD };
+            self.changed.notify_one();
+        }
+    }
+
+    fn set(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_one();
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match state.phase {
+            Phase::Head { until } | Phase::Answering { until } => Some(until),
+            Phase::Idle { since } => (!state.known).then_some(since + IDLE),
+            Phase::Upgraded => None,
+        }
+    }
+}
+
+/// A stream whose incoming bytes are noticed, and that holds one of the hub's places for as long as it lives.
+#[derive(Debug)]
+pub struct Watched<S> {
+    stream: S,
+    patience: Arc<Patience>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl<S> Watched<S> {
+    /// This stream, at this place.
+    pub const fn new(stream: S, patience: Arc<Patience>, place: OwnedSemaphorePermit) -> Self {
+        Self { stream, patience, _place: place }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.patience.bytes_came();
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

@@ -1,0 +1,270 @@
+//! The event socket of one device: frames in, frames out, with a bound for everything: time to say hello, size, rate, silence,
+//! and how long the peer may take to read. It decides nothing about calls.
+
+use std::time::Duration;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::extract::rejection::ExtensionRejection;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tracing::debug;
+
+use super::answer::Refused;
+use super::interface::{Interface, bearer};
+use super::limits::Bucket;
+use super::orders::{ConnectionId, OUTBOX, Order, Outgoing, unauthorized};
+use super::server::Peer;
+use crate::clock;
+use crate::ids::DeviceId;
+use crate::signaling::protocol::{
+    ClientFrame, ErrorCode, HubFrame, MAX_FRAME, PROTOCOL_VERSION, Refusal, Seen, to_json,
+};
+
+/// `hello` has to come this soon.
+const HELLO: Duration = Duration::from_secs(5);
+
+/// A peer that does not take a frame for this long is closed.
+const WRITE: Duration = Duration::from_secs(10);
+
+/// After the hub's close frame the peer has this long to answer it.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Frames of a peer: so many at once, and one each of these in the long run. Faster ones are read no faster.
+const RATE: (u32, Duration) = (100, Duration::from_millis(20));
+
+/// The buffers of a socket, in bytes. The library's own (128 kB each way) would cost 24 times the memory per resident.
+const READ_BUFFER: usize = 1024;
+const MOST_UNWRITTEN: usize = 256 * 1024;
+
+/// `GET /v1/events`.
+pub async fn open(
+    State(interface): State<Interface>,
+    peer: Result<Extension<Peer>, ExtensionRejection>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let Ok(Extension(peer)) = peer else {
+        return Refused::from(Refusal::new(ErrorCode::ErrInternal, "a request without a connection")).into_response();
+    };
+    let upgrade = match upgrade {
+        Ok(upgrade) => upgrade,
+        Err(rejection) => {
+            return Refused::bad(format!("this address is a WebSocket: {}", rejection.body_text())).into_response();
+        }
+    };
+    // Who shows a credential that is wrong hears it before there is a socket; who shows none says it in `hello`.
+    let shown = bearer(&headers).and_then(|shown| shown.map(|text| interface.log_in(peer.address, text)).transpose());
+    let shown = match shown {
+        Ok(shown) => shown,
+        Err(refusal) => return Refused::from(refusal).into_response(),
+    };
+    upgrade
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0)
+        .max_write_buffer_size(MOST_UNWRITTEN)
+        .max_frame_size(MAX_FRAME)
+        .max_message_size(MAX_FRAME)
+        .on_upgrade(move |socket| serve(interface, peer, shown, socket))
+}
+
+async fn serve(interface: Interface, peer: Peer, shown: Option<DeviceId>, mut socket: WebSocket) {
+    let greeted = match timeout(HELLO, greeting(&mut socket)).await {
+        Ok(greeted) => greeted,
+        Err(_) => Err(bad("no `hello` came within 5 s")),
+    };
+    let connected = match greeted.and_then(|hello| hello.identify(&interface, &peer, shown)) {
+        Ok((device, seen)) => connect(&interface, device, seen).await,
+        Err(refusal) => Err(refusal),
+    };
+    let (connection, inbox) = match connected {
+        Ok(connected) => connected,
+        Err(refusal) => return refuse(&mut socket, refusal).await,
+    };
+    let end = exchange_frames(&interface, connection, inbox, &mut socket).await;
+    interface.handle.tell(Order::Disconnect(connection)).await;
+    match end {
+        End::Lost => {}
+        End::HubCloses => farewell(&mut socket, close_code::AWAY).await,
+        End::Refused(refusal) => refuse(&mut socket, refusal).await,
+    }
+}
+
+async fn connect(
+    interface: &Interface,
+    device: DeviceId,
+    seen: Vec<Seen>,
+) -> Result<(ConnectionId, mpsc::Receiver<Outgoing>), Refusal> {
+    let (outbox, inbox) = mpsc::channel(OUTBOX);
+    let connection = interface.handle.ask(|answer| Order::Connect { device, seen, outbox, answer }).await?;
+    Ok((connection, inbox))
+}
+
+// ---------------------------------------------------------------------------------------------------------------- hello
+
+struct Hello {
+    credential: Option<crate::redacted::Redacted<String>>,
+    seen: Vec<Seen>,
+}
+
+async fn greeting(socket: &mut WebSocket) -> Result<Hello, Refusal> {
+    loop {
+        match socket.recv().await {
+            Some(Ok(Message::Text(text))) => return read_hello(&text),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            Some(Ok(Message::Binary(_))) => return Err(bad("a binary frame; frames are JSON text")),
+            Some(Err(error)) => return Err(unreadable(&error)),
+            Some(Ok(Message::Close(_))) | None => return Err(bad("closed before `hello`")),
+        }
+    }
+}
+
+fn read_hello(text: &str) -> Result<Hello, Refusal> {
+    match serde_json::from_str(text) {
+        Ok(ClientFrame::Hello { protocol: PROTOCOL_VERSION, credential, seen }) => Ok(Hello { credential, seen }),
+        Ok(ClientFrame::Hello { protocol, .. }) => {
+            Err(bad(format!("protocol {protocol}; this hub speaks {PROTOCOL_VERSION}")))
+        }
+        Ok(_) => Err(bad("the first frame is not `hello`")),
+        Err(error) => Err(bad(format!("the first frame is not `hello`: {error}"))),
+    }
+}
+
+impl Hello {
+    fn identify(
+        self,
+        interface: &Interface,
+        peer: &Peer,
+        shown: Option<DeviceId>,
+    ) -> Result<(DeviceId, Vec<Seen>), Refusal> {
+        let said = self.credential.map(|text| interface.log_in(peer.address, text.expose())).transpose()?;
+        match (shown, said) {
+            (Some(shown), Some(said)) if shown != said => Err(bad("two credentials of two devices")),
+            (Some(device), _) | (None, Some(device)) => Ok((device, self.seen)),
+            (None, None) => Err(unauthorized()),
+        }
+    }
+}
+
+// --------------------------------------------------------------------------------------------------------------- frames
+
+enum End {
+    /// The peer closed, or is gone.
+    Lost,
+    /// The hub stops, or the peer is too slow.
+    HubCloses,
+    /// With words.
+    Refused(Refusal),
+}
+
+async fn exchange_frames(
+    interface: &Interface,
+    connection: ConnectionId,
+    mut inbox: mpsc::Receiver<Outgoing>,
+    socket: &mut WebSocket,
+) -> End {
+    // A heartbeat may be a little late, and one may be lost.
+    let silence = interface.heartbeat * 2 + Duration::from_secs(2);
+    let mut silent_at = Instant::now() + silence;
+    let mut bucket = Bucket::new(RATE.0, RATE.1);
+    let mut pause: Option<Instant> = None;
+    loop {
+        tokio::select! {
+            outgoing = inbox.recv() => match outgoing {
+                Some(Outgoing::Frame(text)) => {
+                    if !matches!(timeout(WRITE, socket.send(Message::Text(text))).await, Ok(Ok(()))) {
+                        return End::Lost;
+                    }
+                }
+                Some(Outgoing::Refuse(refusal)) => return End::Refused(refusal),
+                None => return End::HubCloses,
+            },
+            () = sleep_until(pause.unwrap_or(silent_at)), if pause.is_some() => pause = None,
+            incoming = timeout_at(silent_at, socket.recv()), if pause.is_none() => {
+                let Ok(incoming) = incoming else {
+                    return End::Refused(bad("no frame for too long; send `ping` at every heartbeat"));
+                };
+                silent_at = Instant::now() + silence;
+                pause = bucket.take(clock::now()).err().map(|wait| Instant::now() + wait);
+                match read_frame(incoming) {
+                    Incoming::Frame(frame) => interface.handle.tell(Order::Frame(connection, frame)).await,
+                    Incoming::Nothing => {}
+                    Incoming::End(end) => return end,
+                }
+            }
+        }
+    }
+}
+
+enum Incoming {
+    Frame(Box<ClientFrame>),
+    Nothing,
+    End(End),
+}
+
+fn read_frame(incoming: Option<Result<Message, axum::Error>>) -> Incoming {
+    match incoming {
+        Some(Ok(Message::Text(text))) => read_text(&text),
+        Some(Ok(Message::Ping(_) | Message::Pong(_))) => Incoming::Nothing,
+        Some(Ok(Message::Binary(_))) => Incoming::End(End::Refused(bad("a binary frame; frames are JSON text"))),
+        Some(Err(error)) => Incoming::End(End::Refused(unreadable(&error))),
+        Some(Ok(Message::Close(_))) | None => Incoming::End(End::Lost),
+    }
+}
+
+fn read_text(text: &str) -> Incoming {
+    #[derive(Deserialize)]
+    struct Kind<'t> {
+        #[serde(rename = "type", borrow)]
+        kind: std::borrow::Cow<'t, str>,
+    }
+    const KNOWN: [&str; 6] = ["acknowledge", "endSession", "hello", "ping", "signal", "startSession"];
+    match serde_json::from_str(text) {
+        Ok(frame) => Incoming::Frame(Box::new(frame)),
+        // A newer peer may say things that this hub does not know yet.
+        Err(_) if serde_json::from_str(text).is_ok_and(|Kind { kind }| !KNOWN.contains(&kind.as_ref())) => {
+            debug!("a frame of an unknown type is passed over");
+            Incoming::Nothing
+        }
+        Err(error) => Incoming::End(End::Refused(bad(format!("the frame is not as documented: {error}")))),
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------- close
+
+fn bad(message: impl Into<String>) -> Refusal {
+    Refusal::new(ErrorCode::ErrBadRequest, message)
+}
+
+fn unreadable(error: &axum::Error) -> Refusal {
+    debug!(%error, "a socket cannot be read");
+    Refusal::new(ErrorCode::ErrPayloadTooLarge, format!("a frame is larger than {MAX_FRAME} bytes, or not well formed"))
+}
+
+async fn refuse(socket: &mut WebSocket, error: Refusal) {
+    let code = match error.code {
+        ErrorCode::ErrPayloadTooLarge => close_code::SIZE,
+        _other => close_code::POLICY,
+    };
+    let text = Utf8Bytes::from(to_json(&HubFrame::Refused { error }));
+    if matches!(timeout(WRITE, socket.send(Message::Text(text))).await, Ok(Ok(()))) {
+        farewell(socket, code).await;
+    }
+}
+
+/// Closes, and reads what was on its way: closing with unread bytes would reset the connection, and the peer would never see
+/// the last frames.
+async fn farewell(socket: &mut WebSocket, code: u16) {
+    let close = Message::Close(Some(CloseFrame { code, reason: Utf8Bytes::default() }));
+    if !matches!(timeout(WRITE, socket.send(close)).await, Ok(Ok(()))) {
+        return;
+    }
+    let rest = async { while let Some(Ok(_)) = socket.recv().await {} };
+    // Whether the peer answers in time changes nothing.
+    drop(timeout(FAREWELL, rest).await);
+}

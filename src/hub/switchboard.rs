@@ -1,0 +1,444 @@
+//! The hub's loop: one task through which everything passes that decides. It owns the exchange, the session tokens and the
+//! table of connections; every verb, loss, return and deadline becomes an entry, in one order, and what follows is done.
+//!
+//! It never waits: not for the disk (the log is written behind), not for a socket (a slow one is closed).
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{debug, info};
+
+use super::connections::Connections;
+use super::directory::{Directory, Kind};
+use super::exchange::{Change, Entry, Exchange, Initiation, Output, Rules};
+use super::log::Log;
+use super::orders::{ConnectionId, Order, Outgoing, unauthorized};
+use super::sessions::{Sessions, TOKEN_LIFETIME};
+use crate::clock;
+use crate::ids::{DeviceId, RequestKey, SessionId};
+use crate::moment::Moment;
+use crate::signaling::identity::{Me, NamedDoor, NamedGroup, UserKind};
+use crate::signaling::protocol::{
+    Call, CallStatus, CallType, ClientFrame, ErrorCode, HubFrame, IceServer, Leg, Metadata, PROTOCOL_VERSION, Receiver,
+    Refusal, RejectStatus, Role, Seen, SessionToken, Signal, Verb, VerbAnswer, VerbRequest,
+};
+
+/// What the loop is told once.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long a call rings.
+    pub ring_for: Duration,
+    /// Devices that may look before anybody answers.
+    pub max_viewers: u32,
+    /// How often a device says that it is there.
+    pub heartbeat: Duration,
+    /// Told to both ends of a call.
+    pub ice_servers: Vec<IceServer>,
+}
+
+/// The loop's state.
+#[derive(Debug)]
+pub struct Switchboard {
+    exchange: Exchange,
+    connections: Connections,
+    sessions: Sessions,
+    directory: watch::Receiver<Arc<Directory>>,
+    known: Arc<Directory>,
+    log: Log,
+    /// Calls that have entries in the log.
+    logged: BTreeSet<SessionId>,
+    settings: Settings,
+}
+
+impl Switchboard {
+    /// Takes up the calls of the log where the last hub left them.
+    #[must_use]
+    pub fn restore(
+        settings: Settings,
+        directory: watch::Receiver<Arc<Directory>>,
+        log: Log,
+        entries: Vec<(Moment, Entry)>,
+    ) -> Self {
+        let logged: BTreeSet<_> = entries.iter().map(|(_, entry)| entry.session_id).collect();
+        let exchange = Exchange::restore(Rules::default(), clock::now(), entries);
+        let known = directory.borrow().clone();
+        let (connections, sessions) = (Connections::default(), Sessions::default());
+        let mut board = Self { exchange, connections, sessions, directory, known, log, logged, settings };
+        let open = board.exchange.open_calls();
+        if !open.is_empty() {
+            info!(calls = open.len(), "calls taken up after a restart");
+        }
+        for session_id in open {
+            board.append(session_id, Change::Restarted);
+        }
+        board.forget_entries();
+        board
+    }
+
+    /// Serves until `stop`; then every socket is closed and the log is on the disk.
+    pub async fn run(mut self, mut inbox: mpsc::Receiver<Order>, mut stop: oneshot::Receiver<()>) {
+        loop {
+            let deadline = self.exchange.poll_timeout().map(|(moment, _)| moment);
+            tokio::select! {
+                order = inbox.recv() => match order {
+                    Some(order) => self.obey(order),
+                    None => break,
+                },
+                () = clock::sleep_until(deadline) => self.run_due(),
+                Ok(()) = self.directory.changed() => self.close_revoked(),
+                _ = &mut stop => break,
+            }
+        }
+        let Self { connections, log, .. } = self;
+        drop(connections);
+        // The rest is on the disk in milliseconds, and nobody waits for this task but the end of the program.
+        log.close();
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Connect { device, seen, outbox, answer } => {
+                drop(answer.send(self.connect(&device, &seen, outbox)));
+            }
+            Order::Disconnect(connection) => self.disconnect(connection),
+            Order::Frame(connection, frame) => self.read_frame(connection, *frame),
+            Order::Verb { device, request, answer } => drop(answer.send(self.verb(&device, *request))),
+            Order::ReadCall { device, session_id, answer } => drop(answer.send(self.party(session_id, &device))),
+            Order::ReadActive { device, answer } => drop(answer.send(Ok(self.exchange.active_calls(&device)))),
+            Order::ReadMe { device, answer } => drop(answer.send(self.me(&device).ok_or_else(unauthorized))),
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------------- the log's order
+
+    /// Appends an entry and does what follows, also of the entries that it orders. The answer, if it is a verb.
+    fn append(&mut self, session_id: SessionId, change: Change) -> Option<Result<Box<Call>, Refusal>> {
+        let mut answer = None;
+        let mut queue = VecDeque::from([(session_id, change)]);
+        while let Some((session_id, change)) = queue.pop_front() {
+            let entry = Entry { session_id, wall: clock::wall(), change };
+            for output in self.fold(entry) {
+                match output {
+                    Output::Answer(result) => answer = answer.or(Some(result)),
+                    Output::Append(session_id, change) => queue.push_back((session_id, change)),
+                    other => self.perform(other),
+                }
+            }
+        }
+        answer
+    }
+
+    /// An entry of a call that is over changes nothing and has no number, and a refused initiation makes no call: neither is
+    /// kept.
+    fn fold(&mut self, entry: Entry) -> Vec<Output> {
+        let (now, session_id) = (clock::now(), entry.session_id);
+        let was_over = self.exchange.call(session_id).is_some_and(|call| call.status.is_terminal());
+        let outputs = self.exchange.handle(now, entry.clone());
+        if !was_over && self.exchange.call(session_id).is_some() {
+            self.logged.insert(session_id);
+            self.log.append(now, entry);
+        }
+        outputs
+    }
+
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::Answer(_) | Output::Append(..) => {}
+            Output::Archive(call) => {
+                info!(session_id = %call.session_id, status = ?call.status, reason = ?call.end_reason, "call over");
+                self.sessions.forget_call(call.session_id);
+                self.log.archive(call);
+            }
+            Output::Deliver { to, event } => self.connections.send_all(&to, &HubFrame::Event(event)),
+            Output::Revoke { session_id, devices } => {
+                self.connections.send_all(&devices, &HubFrame::SessionEnded { session_id });
+                for device in &devices {
+                    self.connections.end_session(session_id, device);
+                }
+            }
+        }
+    }
+
+    fn run_due(&mut self) {
+        for output in self.exchange.handle_timeout(clock::now()) {
+            if let Output::Append(session_id, change) = output {
+                self.append(session_id, change);
+            }
+        }
+        self.forget_entries();
+    }
+
+    fn forget_entries(&mut self) {
+        let (exchange, log) = (&self.exchange, &self.log);
+        self.logged.retain(|session_id| {
+            let known = exchange.call(*session_id).is_some();
+            if !known {
+                log.forget(*session_id);
+            }
+            known
+        });
+    }
+
+    // ----------------------------------------------------------------------------------------------------- connections
+
+    fn connect(
+        &mut self,
+        device: &DeviceId,
+        seen: &[Seen],
+        outbox: mpsc::Sender<Outgoing>,
+    ) -> Result<ConnectionId, Refusal> {
+        let leg = self.leg(device)?;
+        let connection = self.connections.add(device.clone(), outbox);
+        let welcome = HubFrame::Welcome {
+            protocol: PROTOCOL_VERSION,
+            uid: leg.uid,
+            device_id: device.clone(),
+            heartbeat: millis(self.settings.heartbeat),
+            time: clock::wall(),
+            calls: self.exchange.active_calls(device),
+        };
+        self.connections.send(connection, &welcome);
+        debug!(device_id = %device, connection = connection.0, "connected");
+        for session_id in self.exchange.calls_of(device) {
+            let seen = seen.iter().find(|seen| seen.session_id == session_id).map(|seen| seen.entry);
+            self.append(session_id, Change::Reachable { device_id: device.clone(), seen: seen.unwrap_or_default() });
+        }
+        Ok(connection)
+    }
+
+    fn disconnect(&mut self, connection: ConnectionId) {
+        let Some(device_id) = self.connections.remove(connection) else { return };
+        debug!(%device_id, "gone");
+        for session_id in self.exchange.calls_of(&device_id) {
+            self.append(session_id, Change::Gone { device_id: device_id.clone() });
+        }
+    }
+
+    /// Closes the sockets of devices that are not in the directory any more, and ends their part in every call.
+    fn close_revoked(&mut self) {
+        let directory = self.directory.borrow_and_update().clone();
+        let before = std::mem::replace(&mut self.known, directory);
+        let revoked = before.devices.keys().filter(|device| !self.known.devices.contains_key(*device));
+        let revoked: Vec<_> = revoked.filter_map(|device| before.leg(device)).collect();
+        for leg in revoked {
+            info!(uid = %leg.uid, device_id = %leg.device_id, "device revoked");
+            self.sessions.forget_device(&leg.device_id);
+            for session_id in self.exchange.calls_of(&leg.device_id) {
+                self.take_out(session_id, &leg);
+            }
+            self.connections.refuse(&leg.device_id, &unauthorized());
+        }
+    }
+
+    fn take_out(&mut self, session_id: SessionId, leg: &Leg) {
+        let Some(call) = self.exchange.call(session_id).filter(|call| !call.status.is_terminal()) else { return };
+        let key = RequestKey::of_attempt(clock::boot_id(), 0);
+        let leg = leg.clone();
+        let device_id = leg.device_id.clone();
+        if call.status == CallStatus::Ongoing {
+            self.append(session_id, Change::End { leg, key, reason: None });
+        } else if call.initiator.device_id == device_id {
+            self.append(session_id, Change::Reject { leg, key, status: RejectStatus::Cancelled });
+        }
+        self.append(session_id, Change::Gone { device_id });
+    }
+
+    // ---------------------------------------------------------------------------------------------------------- frames
+
+    fn read_frame(&mut self, connection: ConnectionId, frame: ClientFrame) {
+        let Some(device) = self.connections.device(connection).cloned() else { return };
+        match frame {
+            ClientFrame::Acknowledge { session_id, .. } => self.acknowledge(session_id, device),
+            ClientFrame::EndSession { session_id } => self.end_session(session_id, device, connection),
+            ClientFrame::Hello { .. } => debug!(device_id = %device, "a second hello is passed over"),
+            ClientFrame::Ping {} => self.connections.send(connection, &HubFrame::Pong {}),
+            ClientFrame::Signal { session_id, device_id, peer, signal } => {
+                if self.connections.speaks(session_id, &device, connection)
+                    && let Some(to) = self.signal_receiver(session_id, &device, device_id, &signal)
+                {
+                    let frame = HubFrame::Signal { session_id, device_id: device, peer, signal };
+                    self.connections.send_signal(session_id, &to, &frame);
+                } else {
+                    // Also what was on its way when a session ended: nobody has to hear of it.
+                    debug!(device_id = %device, %session_id, "a signal outside a session is dropped");
+                }
+            }
+            ClientFrame::StartSession { session_id, token } => {
+                if let Err(error) = self.start_session(session_id, &device, connection, token.expose()) {
+                    self.connections.send(connection, &HubFrame::SessionRefused { session_id, error });
+                }
+            }
+        }
+    }
+
+    /// Only a ring that asks for it is worth an entry.
+    fn acknowledge(&mut self, session_id: SessionId, device_id: DeviceId) {
+        let rings = |call: &Call| call.status == CallStatus::Initiated && call.initiator.device_id != device_id;
+        if self.party(session_id, &device_id).is_ok_and(|call| rings(&call)) {
+            self.append(session_id, Change::Acknowledge { device_id });
+        }
+    }
+
+    fn start_session(
+        &mut self,
+        session_id: SessionId,
+        device: &DeviceId,
+        connection: ConnectionId,
+        token: &str,
+    ) -> Result<(), Refusal> {
+        if !self.sessions.accepts(clock::now(), session_id, device, token) {
+            let message = "the session token is wrong, expired, or of another device or call; ask for a new one";
+            return Err(Refusal::new(ErrorCode::ErrSessionTokenInvalid, message));
+        }
+        let leg = self.leg(device)?;
+        let role = self.exchange.admit(session_id, &leg)?;
+        self.connections.start_session(session_id, device, connection);
+        self.connections.send(connection, &HubFrame::SessionStarted { session_id, role });
+        self.append(session_id, Change::Join { leg });
+        Ok(())
+    }
+
+    fn end_session(&mut self, session_id: SessionId, device_id: DeviceId, connection: ConnectionId) {
+        if self.exchange.session_of(session_id, &device_id)
+            && self.connections.speaks(session_id, &device_id, connection)
+        {
+            self.connections.end_session(session_id, &device_id);
+            self.append(session_id, Change::Leave { device_id });
+        }
+        self.connections.send(connection, &HubFrame::SessionEnded { session_id });
+    }
+
+    /// To whom a signal goes: between the door and one other device, both with a started session; the door offers, the other
+    /// answers.
+    fn signal_receiver(
+        &self,
+        session_id: SessionId,
+        from: &DeviceId,
+        to: Option<DeviceId>,
+        signal: &Signal,
+    ) -> Option<DeviceId> {
+        let door = self.exchange.door_device(session_id)?;
+        let to = if *from == door { to.filter(|to| *to != door)? } else { door.clone() };
+        let fits = match signal {
+            Signal::Offer { .. } => *from == door,
+            Signal::Answer { .. } => *from != door,
+            Signal::Candidate { .. } => true,
+        };
+        let started = |device: &DeviceId| self.exchange.session_of(session_id, device);
+        (fits && started(from) && started(&to)).then_some(to)
+    }
+
+    // ----------------------------------------------------------------------------------------------------------- verbs
+
+    fn verb(&mut self, device: &DeviceId, request: VerbRequest) -> Result<VerbAnswer, Refusal> {
+        let leg = self.leg(device)?;
+        let VerbRequest { key, verb } = request;
+        let (session_id, change) = match verb {
+            Verb::Initiate { receiver, call_type, metadata } => {
+                let initiation = self.initiation(leg, key, receiver, call_type, metadata)?;
+                return self.answered(super::auth::make_session_id(), Change::Initiate(Box::new(initiation)));
+            }
+            Verb::GenerateToken { session_id } => {
+                self.party(session_id, device)?;
+                return self.token(session_id, &leg);
+            }
+            Verb::Accept { session_id } => (session_id, Change::Accept { leg, key }),
+            Verb::End { session_id, reason } => (session_id, Change::End { leg, key, reason }),
+            Verb::PressWaiting { session_id, metadata } => (session_id, Change::PressWaiting { leg, key, metadata }),
+            Verb::Reject { session_id, status } => (session_id, Change::Reject { leg, key, status }),
+        };
+        self.party(session_id, device)?;
+        self.answered(session_id, change)
+    }
+
+    fn answered(&mut self, session_id: SessionId, change: Change) -> Result<VerbAnswer, Refusal> {
+        let initiates = matches!(change, Change::Initiate(_));
+        let answer = self.append(session_id, change);
+        let answer = answer.unwrap_or_else(|| Err(Refusal::new(ErrorCode::ErrInternal, "the exchange gave no answer")));
+        if let Ok(call) = &answer
+            && initiates
+            && call.session_id == session_id
+        {
+            info!(%session_id, initiator = %call.initiator.uid, receiver = %call.receiver, "call initiated");
+        }
+        answer.map(VerbAnswer::Call)
+    }
+
+    fn initiation(
+        &self,
+        initiator: Leg,
+        key: RequestKey,
+        receiver: Receiver,
+        call_type: CallType,
+        metadata: Metadata,
+    ) -> Result<Initiation, Refusal> {
+        let mut reach = self.known.reach(&initiator.uid, &receiver)?;
+        for device in reach.members.iter_mut().flat_map(|member| &mut member.devices) {
+            device.connected = self.connections.is_connected(&device.device_id);
+        }
+        let kind = self.known.users.get(&initiator.uid).map(|user| &user.kind);
+        Ok(Initiation {
+            key,
+            initiator_is_door: matches!(kind, Some(Kind::Door { .. })),
+            initiator,
+            receiver,
+            receiver_name: reach.name,
+            receiver_is_door: reach.is_door,
+            members: reach.members,
+            call_type,
+            metadata,
+            ring_for: millis(self.settings.ring_for),
+            joinable: reach.joinable,
+            max_viewers: self.settings.max_viewers,
+        })
+    }
+
+    fn token(&mut self, session_id: SessionId, leg: &Leg) -> Result<VerbAnswer, Refusal> {
+        let role: Role = self.exchange.admit(session_id, leg)?;
+        Ok(VerbAnswer::Token(SessionToken {
+            token: self.sessions.issue(clock::now(), session_id, &leg.device_id),
+            role,
+            expires_in: TOKEN_LIFETIME.as_secs(),
+            ice_servers: self.settings.ice_servers.clone(),
+        }))
+    }
+
+    // --------------------------------------------------------------------------------------------------------- queries
+
+    fn leg(&self, device: &DeviceId) -> Result<Leg, Refusal> {
+        self.known.leg(device).ok_or_else(unauthorized)
+    }
+
+    /// The call, if it concerns this device. A foreign call looks as if it were not there.
+    fn party(&self, session_id: SessionId, device: &DeviceId) -> Result<Call, Refusal> {
+        let concerns = self.exchange.calls_of(device).contains(&session_id);
+        let call = concerns.then(|| self.exchange.call(session_id)).flatten();
+        call.ok_or_else(|| Refusal::new(ErrorCode::ErrCallSessionNotFound, format!("there is no call {session_id}")))
+    }
+
+    fn me(&self, device: &DeviceId) -> Option<Me> {
+        let (uid, user) = self.known.user_of(device)?;
+        let named = |guid| {
+            let group = self.known.groups.get(guid)?;
+            Some(NamedGroup { guid: guid.clone(), name: group.name.clone() })
+        };
+        let (kind, groups) = match &user.kind {
+            Kind::Door { groups, .. } => (UserKind::Door, groups.iter().filter_map(named).collect()),
+            Kind::Resident { groups } => (UserKind::Resident, groups.keys().filter_map(named).collect()),
+        };
+        let online = |devices: &BTreeSet<DeviceId>| devices.iter().any(|device| self.connections.is_connected(device));
+        let doors = self.known.doors_of(uid).map(|(uid, door)| NamedDoor {
+            uid: uid.clone(),
+            name: door.name.clone(),
+            online: online(&door.devices),
+        });
+        let doors = doors.collect();
+        Some(Me { uid: uid.clone(), name: user.name.clone(), kind, device_id: device.clone(), groups, doors })
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
