@@ -151,6 +151,7 @@ function drawRing(leds) {
     glows.push(glow);
     cores.push(core);
     lamps.push({ glow, core });
+    light(index, "000000");
   }
   svg.append(...glows, ...cores);
   drawn = "";
