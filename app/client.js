@@ -1,0 +1,488 @@
+// The client module: the ringing workflow's verbs and events for one paired device, usable by any page.
+// Never touches the page: media elements are handed in, the microphone too. docs/protocol.md describes it.
+
+import { Connection } from './connection.js';
+import { MediaSession } from './media.js';
+import { HubError, ask } from './verbs.js';
+
+/**
+ * @import { Call, CallEvent, CallListener, CallType, HubFrame, Me, Metadata, Pairing, ReceiverType, RejectStatus,
+ *   SessionToken, Welcome } from './types.js'
+ * @import { MediaElements } from './media.js'
+ */
+
+export { HubError } from './verbs.js';
+
+/** An unsent call is of no use any longer after this: whoever made it has looked at the screen. */
+const INITIATE_PATIENCE_MS = 15_000;
+const VERB_PATIENCE_MS = 60_000;
+const READ_PATIENCE_MS = 10_000;
+/** A call the hub no longer knows of, and of whose end no event comes after a welcome. */
+const VANISHED_MS = 3_000;
+/** A connection often comes back by itself; after this it is replaced. */
+const LOST_MS = 4_000;
+/** From the start of a session to its picture. */
+const PICTURE_MS = 12_000;
+
+/** @param {Call} call */
+export const isOver = (call) => call.status !== 'initiated' && call.status !== 'ongoing';
+
+/**
+ * Pairs this device by a one-time code.
+ * @param {string} hub address of the hub, such as `location.origin`
+ * @param {string} code
+ * @param {string} deviceName how the device is called in lists
+ * @returns {Promise<Pairing>}
+ */
+export function pairDevice(hub, code, deviceName) {
+  // A used code is used: the same request again would be refused. So the key says that it is the same.
+  const body = { key: newKey(), code, deviceName };
+  return ask({ hub, credential: null, method: 'POST', path: '/v1/pair', body, patience: READ_PATIENCE_MS });
+}
+
+export class Client {
+  /** This device's user, once connected. */
+  uid = '';
+  /** This device, once connected. */
+  deviceId = '';
+
+  #hub;
+  #credential;
+  #connection;
+  /** @type {Map<string, CallListener>} */
+  #listeners = new Map();
+  /** Calls that are not over: ringing here, or with this device in them. @type {Map<string, Call>} */
+  #calls = new Map();
+  /** Calls whose end was told. @type {Set<string>} */
+  #concluded = new Set();
+  /** @type {Call | null} */
+  #active = null;
+  /** @type {Map<string, { media: MediaSession, token: SessionToken, timer?: ReturnType<typeof setTimeout> }>} */
+  #sessions = new Map();
+
+  /** @param {{ hub?: string, credential: string }} options */
+  constructor({ hub = location.origin, credential }) {
+    this.#hub = hub;
+    this.#credential = credential;
+    this.#connection = new Connection(hub, credential, {
+      welcome: (welcome) => this.#welcome(welcome),
+      event: (event) => this.#event(event),
+      session: (frame) => this.#session(frame),
+      state: (state, refusal) => this.#tell('onConnectionChanged', state, refusal),
+    });
+  }
+
+  // ------------------------------------------------------------------------------------------------------- connection
+
+  connect() {
+    this.#connection.open();
+  }
+
+  /** Ends every media session here and closes the socket. The calls go on at the hub for its grace time. */
+  disconnect() {
+    for (const sessionId of [...this.#sessions.keys()]) this.#dropSession(sessionId);
+    this.#connection.close();
+  }
+
+  get connectionState() {
+    return this.#connection.state;
+  }
+
+  /**
+   * Registers a listener; the same id again replaces it.
+   * @param {string} id
+   * @param {CallListener} listener
+   */
+  addCallListener(id, listener) {
+    this.#listeners.set(id, listener);
+  }
+
+  /** @param {string} id */
+  removeCallListener(id) {
+    this.#listeners.delete(id);
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ verbs
+
+  /**
+   * @param {{ receiver: string, receiverType: ReceiverType, type: CallType, metadata?: Metadata }} whom
+   * @returns {Promise<Call>}
+   */
+  async initiateCall({ receiver, receiverType, type, metadata = {} }) {
+    const body = { key: newKey(), receiverType, receiver, type, metadata };
+    const call = await this.#verb('/v1/calls', body, INITIATE_PATIENCE_MS);
+    this.#active = this.#learn(call);
+    return call;
+  }
+
+  /**
+   * Answers. Only when this has resolved is this device in the conversation.
+   * @param {string} sessionId
+   * @returns {Promise<Call>}
+   */
+  async acceptCall(sessionId) {
+    const call = await this.#verb(`/v1/calls/${sessionId}/accept`, { key: newKey() }, VERB_PATIENCE_MS, sessionId);
+    // Joining a call that another resident answered brings it back to this device.
+    if (!isOver(call)) this.#concluded.delete(sessionId);
+    this.#active = this.#learn(call);
+    const session = this.#sessions.get(sessionId);
+    // There was no room among the viewers; a participant always has one.
+    if (session?.media.state === 'refused') void this.#restart(sessionId);
+    return call;
+  }
+
+  /**
+   * Refuses a call that rings here, or takes back (`cancelled`) one that this device made.
+   * @param {string} sessionId
+   * @param {RejectStatus} [status]
+   * @returns {Promise<Call>}
+   */
+  async rejectCall(sessionId, status = 'rejected') {
+    const call = await this.#verb(`/v1/calls/${sessionId}/reject`, { key: newKey(), status }, VERB_PATIENCE_MS, sessionId);
+    // Others of the group may still be ringing: it is over for this device.
+    this.#forget(call);
+    return call;
+  }
+
+  /**
+   * Hangs up.
+   * @param {string} sessionId
+   * @returns {Promise<Call>}
+   */
+  async endCall(sessionId) {
+    const call = await this.#verb(`/v1/calls/${sessionId}/end`, { key: newKey() }, VERB_PATIENCE_MS, sessionId);
+    this.#forget(call);
+    return call;
+  }
+
+  /** The call this device is in: made here or answered here, until it is over. */
+  get activeCall() {
+    return this.#active;
+  }
+
+  clearActiveCall() {
+    this.#active = null;
+  }
+
+  /** Calls that ring here, the oldest first. */
+  get ringingCalls() {
+    return [...this.#calls.values()].filter((call) => call.status === 'initiated' && !this.#isCaller(call));
+  }
+
+  /**
+   * The user, their groups and the doors they may call.
+   * @returns {Promise<Me>}
+   */
+  me() {
+    return this.#read('/v1/me');
+  }
+
+  /**
+   * Calls of this user, the latest first.
+   * @returns {Promise<Call[]>}
+   */
+  async history() {
+    const { calls } = /** @type {{ calls: Call[] }} */ (await this.#read('/v1/calls'));
+    return calls;
+  }
+
+  /** Takes this device off the house's list. Its credential is worthless from then on. */
+  async forgetDevice() {
+    await ask({ hub: this.#hub, credential: this.#credential, method: 'DELETE', path: '/v1/me/device', patience: READ_PATIENCE_MS });
+  }
+
+  // ---------------------------------------------------------------------------------------------------- media session
+
+  /**
+   * @param {string} sessionId
+   * @returns {Promise<SessionToken>}
+   */
+  generateToken(sessionId) {
+    return this.#ask(`/v1/calls/${sessionId}/token`, { key: newKey() }, VERB_PATIENCE_MS, sessionId);
+  }
+
+  /**
+   * Starts the media session of a call, or starts it again. It is kept alive until `endSession` or the end of the call.
+   * @param {string} sessionId
+   * @param {SessionToken} token
+   * @param {MediaElements} elements
+   * @returns {MediaSession}
+   */
+  startSession(sessionId, token, elements) {
+    this.#dropSession(sessionId);
+    const media = new MediaSession(token, elements, {
+      send: (peer, signal) => this.#connection.send({ type: 'signal', sessionId, peer, signal }),
+      changed: () => this.#watch(sessionId),
+    });
+    this.#sessions.set(sessionId, { media, token });
+    const call = this.#calls.get(sessionId);
+    void media.assign(call && this.#isInside(call) ? 'participant' : 'viewer');
+    this.#connection.send({ type: 'startSession', sessionId, token: token.token });
+    this.#watch(sessionId);
+    return media;
+  }
+
+  /** @param {string} sessionId */
+  endSession(sessionId) {
+    if (this.#sessions.has(sessionId)) this.#connection.send({ type: 'endSession', sessionId });
+    this.#dropSession(sessionId);
+  }
+
+  /** @param {string} sessionId */
+  #dropSession(sessionId) {
+    const session = this.#sessions.get(sessionId);
+    if (!session) return;
+    this.#sessions.delete(sessionId);
+    clearTimeout(session.timer);
+    session.media.end();
+  }
+
+  /**
+   * Replaces a connection that does not come about or does not come back. The door does the same on its side.
+   * @param {string} sessionId
+   */
+  #watch(sessionId) {
+    const session = this.#sessions.get(sessionId);
+    if (!session) return;
+    clearTimeout(session.timer);
+    const { state } = session.media;
+    if (state === 'connected' || state === 'refused' || state === 'ended') return;
+    session.timer = setTimeout(() => void this.#restart(sessionId), state === 'lost' ? LOST_MS : PICTURE_MS);
+  }
+
+  /** @param {string} sessionId */
+  async #restart(sessionId) {
+    const session = this.#sessions.get(sessionId);
+    if (!session) return;
+    this.#watch(sessionId);
+    // Without the hub there is nobody to ask; the next welcome brings us here again.
+    if (this.#connection.state !== 'online') return;
+    try {
+      const token = await this.generateToken(sessionId);
+      if (this.#sessions.get(sessionId) !== session) return;
+      session.media.renew(token);
+      this.#connection.send({ type: 'startSession', sessionId, token: token.token });
+    } catch {
+      if (this.#sessions.get(sessionId) === session) session.media.refused();
+    }
+  }
+
+  /** @param {Exclude<HubFrame, { type: 'event' | 'pong' | 'refused' | 'welcome' }>} frame */
+  #session(frame) {
+    const session = this.#sessions.get(frame.sessionId);
+    if (!session) return;
+    switch (frame.type) {
+      case 'sessionStarted':
+        session.media.started();
+        // Never lowered: an accept that is already answered stands over a frame that was on its way before it.
+        if (frame.role === 'participant') void session.media.assign('participant');
+        return;
+      case 'sessionRefused':
+        if (frame.error.code === 'ERR_SESSION_TOKEN_INVALID') void this.#restart(frame.sessionId);
+        else session.media.refused();
+        return;
+      case 'sessionEnded':
+        this.#dropSession(frame.sessionId);
+        return;
+      case 'signal':
+        session.media.apply(frame.peer, frame.signal);
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------- what the hub tells us
+
+  /** @param {Welcome} welcome */
+  #welcome({ uid, deviceId, calls }) {
+    this.uid = uid;
+    this.deviceId = deviceId;
+    const known = new Set(this.#calls.keys());
+    for (const call of calls) {
+      if (isOver(call) || this.#concluded.has(call.sessionId)) continue;
+      const learned = this.#learn(call);
+      if (this.#isCaller(call) || this.#isInside(call)) {
+        this.#active = learned;
+        this.#tell('onCallUpdated', learned);
+      } else if (!known.has(call.sessionId)) {
+        this.#tell('onIncomingCallReceived', learned, { ringsFor: 45_000, waiting: false });
+      }
+    }
+    const told = new Set(calls.map((call) => call.sessionId));
+    setTimeout(() => this.#vanish([...known].filter((sessionId) => !told.has(sessionId))), VANISHED_MS);
+    for (const [sessionId, { media }] of this.#sessions) if (media.state !== 'connected') void this.#restart(sessionId);
+  }
+
+  /** @param {string[]} sessionIds */
+  #vanish(sessionIds) {
+    for (const sessionId of sessionIds) {
+      const call = this.#calls.get(sessionId);
+      if (call) this.#conclude({ ...call, status: call.status === 'ongoing' ? 'ended' : 'unanswered' });
+    }
+  }
+
+  /** @param {CallEvent} event */
+  #event({ sessionId, event }) {
+    switch (event.name) {
+      case 'incomingCallReceived': {
+        if (this.#concluded.has(sessionId)) return;
+        const call = this.#learn(event.call);
+        if (call.status === 'initiated') this.#tell('onIncomingCallReceived', call, event);
+        return;
+      }
+      case 'outgoingCallAccepted':
+        this.#tell('onOutgoingCallAccepted', this.#learn(event.call), event.by);
+        return;
+      case 'callAnsweredElsewhere':
+        if (this.#concluded.has(sessionId)) return;
+        this.#forget(event.call);
+        this.#tell('onCallAnsweredElsewhere', event.call);
+        return;
+      case 'callEnded':
+      case 'incomingCallCancelled':
+      case 'outgoingCallRejected':
+        this.#conclude(event.call);
+        return;
+      case 'callUpdated':
+        this.#tell('onCallUpdated', this.#learn(event.call));
+        return;
+    }
+    const call = this.#calls.get(sessionId);
+    if (!call) return;
+    switch (event.name) {
+      case 'callDelivered':
+        this.#tell('onCallDelivered', call, event);
+        return;
+      case 'participantJoined':
+        this.#tell('onParticipantJoined', call, event.participant);
+        return;
+      case 'participantLeft':
+        this.#tell('onParticipantLeft', call, event.participant);
+        return;
+      case 'pressWaiting':
+        this.#tell('onPressWaiting', call, event.metadata);
+        return;
+      case 'callViewed':
+      case 'viewerLeft':
+        // The door's business.
+        return;
+    }
+  }
+
+  /**
+   * Keeps the newest picture of a call.
+   * @param {Call} call
+   * @returns {Call}
+   */
+  #learn(call) {
+    const known = this.#calls.get(call.sessionId);
+    if (known && known.entry > call.entry) return known;
+    if (this.#concluded.has(call.sessionId)) return call;
+    if (isOver(call)) {
+      this.#forget(call);
+      return call;
+    }
+    this.#calls.set(call.sessionId, call);
+    if (this.#active?.sessionId === call.sessionId) this.#active = call;
+    if (this.#isInside(call)) void this.#sessions.get(call.sessionId)?.media.assign('participant');
+    return call;
+  }
+
+  /**
+   * The call is over for this device.
+   * @param {Call} call
+   */
+  #forget(call) {
+    this.#concluded.add(call.sessionId);
+    this.#calls.delete(call.sessionId);
+    if (this.#active?.sessionId === call.sessionId) this.#active = null;
+    this.#dropSession(call.sessionId);
+  }
+
+  /**
+   * The call is over for everybody. Told once.
+   * @param {Call} call
+   */
+  #conclude(call) {
+    if (this.#concluded.has(call.sessionId)) return;
+    this.#forget(call);
+    if (call.status === 'ended') this.#tell('onCallEnded', call);
+    else if (this.#isCaller(call)) this.#tell('onOutgoingCallRejected', call);
+    else this.#tell('onIncomingCallCancelled', call);
+  }
+
+  /** @param {Call} call */
+  #isCaller(call) {
+    return call.initiator.deviceId === this.deviceId;
+  }
+
+  /**
+   * Whether this device consented: it answered, or it made the call and was answered.
+   * @param {Call} call
+   */
+  #isInside(call) {
+    if (call.status !== 'ongoing') return false;
+    return this.#isCaller(call) || call.participants.some((one) => one.deviceId === this.deviceId && one.state === 'ongoing');
+  }
+
+  // ---------------------------------------------------------------------------------------------------------- asking
+
+  /**
+   * @param {string} path
+   * @param {object} body
+   * @param {number} patience
+   * @param {string} [sessionId]
+   * @returns {Promise<Call>}
+   */
+  async #verb(path, body, patience, sessionId) {
+    try {
+      const { call } = /** @type {{ call: Call }} */ (await this.#ask(path, body, patience, sessionId));
+      return call;
+    } catch (error) {
+      // The refusal tells what an event will tell too, or told: whoever is first.
+      if (error instanceof HubError && error.call && isOver(error.call)) this.#conclude(error.call);
+      throw error;
+    }
+  }
+
+  /**
+   * @template T
+   * @param {string} path
+   * @param {object} body
+   * @param {number} patience
+   * @param {string} [sessionId]
+   * @returns {Promise<T>}
+   */
+  #ask(path, body, patience, sessionId) {
+    const pointless = () => sessionId !== undefined && this.#concluded.has(sessionId);
+    return ask({ hub: this.#hub, credential: this.#credential, method: 'POST', path, body, patience, pointless });
+  }
+
+  /**
+   * @template T
+   * @param {string} path
+   * @returns {Promise<T>}
+   */
+  #read(path) {
+    return ask({ hub: this.#hub, credential: this.#credential, method: 'GET', path, patience: READ_PATIENCE_MS });
+  }
+
+  /**
+   * @template {keyof CallListener} Name
+   * @param {Name} name
+   * @param {Parameters<NonNullable<CallListener[Name]>>} args
+   */
+  #tell(name, ...args) {
+    for (const listener of [...this.#listeners.values()]) {
+      const heard = /** @type {((...args: unknown[]) => void) | undefined} */ (listener[name]);
+      try {
+        heard?.apply(listener, args);
+      } catch (error) {
+        // One listener's fault is not the others'.
+        reportError(error);
+      }
+    }
+  }
+}
+
+function newKey() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}

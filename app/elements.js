@@ -1,0 +1,83 @@
+// Makes elements and draws the icons. Knows nothing of calls.
+
+const SVG = 'http://www.w3.org/2000/svg';
+
+/** Drawn on a grid of 24, as strokes. */
+const ICONS = {
+  answer: 'M6.6 3.5 9 3l2 4.7-2 1.6a12 12 0 0 0 5.7 5.7l1.6-2 4.7 2-.5 2.4a3 3 0 0 1-3.2 2.5A15.6 15.6 0 0 1 4 6.7 3 3 0 0 1 6.6 3.5Z',
+  hangUp: 'M3 13.2c5.4-5 12.600-5 18 0l-.2 2.600-4.100 1.100-1.400-3.200c-2.200-.7-4.400-.7-6.600 0l-1.400 3.200-4.100-1.100Z',
+  microphone: 'M12 3a3 3 0 0 0-3 3v5a3 3 0 0 0 6 0V6a3 3 0 0 0-3-3ZM5.500 11a6.500 6.500 0 0 0 13 0M12 17.500V21',
+  microphoneOff: 'M9 9v2a3 3 0 0 0 4.800 2.400M15 10V6a3 3 0 0 0-5.700-1.300M5.500 11a6.500 6.500 0 0 0 10 5.500M18.500 11a6.500 6.500 0 0 1-.6 2.700M12 17.500V21M4 3.500l16 17',
+  volume: 'M4 9.500v5h3.500L12 18.500v-13L7.500 9.500ZM15.500 9a4.200 4.200 0 0 1 0 6M18 6.500a8 8 0 0 1 0 11',
+  home: 'M4 11 12 4l8 7v8.500H14.500V14h-5v5.500H4Z',
+  history: 'M12 4a8 8 0 1 1-7.600 5.500M4 4.500V10h5.500M12 8v4.500l3 2',
+  settings: 'M4 7h9M17 7h3M4 17h3M11 17h9M15 4.800v4.400M9 14.800v4.400',
+  door: 'M6 21V4.500L15 3v18M3.500 21h17M15 5.500h3V21M12 12v1',
+  bell: 'M12 3a6 6 0 0 0-6 6c0 5-2 6.500-2 8h16c0-1.500-2-3-2-8a6 6 0 0 0-6-6ZM10 20.500a2.200 2.200 0 0 0 4 0',
+  person: 'M12 4a4 4 0 1 1 0 8 4 4 0 0 1 0-8ZM4.500 20.500c.6-4 3.600-6 7.500-6s6.900 2 7.500 6',
+  busy: 'M12 3.500a8.500 8.500 0 1 1 0 17 8.500 8.500 0 0 1 0-17ZM7.500 12h9',
+  warning: 'M12 4 2.800 20h18.400ZM12 10v4.500M12 17.200v.3',
+  check: 'M5 12.500 10 17.500 19.500 7',
+  close: 'M6 6l12 12M18 6 6 18',
+  incoming: 'M18 6 7 17M7 8v9h9',
+  outgoing: 'M6 18 17 7M17 16V7H8',
+  missed: 'M4 6l8 8 8-8M4 11V6h5',
+};
+
+/** @typedef {keyof typeof ICONS} IconName */
+
+/**
+ * @param {IconName} name
+ * @returns {SVGSVGElement}
+ */
+export function icon(name) {
+  const svg = document.createElementNS(SVG, 'svg');
+  svg.setAttribute('viewBox', '0 0 24 24');
+  svg.setAttribute('class', 'icon');
+  svg.setAttribute('aria-hidden', 'true');
+  const path = document.createElementNS(SVG, 'path');
+  path.setAttribute('d', ICONS[name]);
+  svg.append(path);
+  return svg;
+}
+
+/**
+ * An element. Properties that are functions become listeners; `class`, `aria-…`, `data-…`, `role` and `for` become attributes,
+ * the others properties.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, unknown>} properties
+ * @param {...(Node | string | null)} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function h(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (typeof value === 'function') element.addEventListener(name.slice(2), /** @type {EventListener} */ (value));
+    else if (/^(class|role|for|aria-.*|data-.*)$/.test(name)) element.setAttribute(name, String(value));
+    else Reflect.set(element, name, value);
+  }
+  element.append(...children.filter((child) => child !== null));
+  return element;
+}
+
+/**
+ * Sets a text only where it changed, so that a screen reader does not speak twice.
+ * @param {Element} element
+ * @param {string} text
+ */
+export function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/**
+ * A round button with its word below.
+ * @param {IconName} name
+ * @param {string} kind
+ * @param {string} word
+ * @param {() => void} pressed
+ */
+export function roundButton(name, kind, word, pressed) {
+  const label = h('span', { class: 'round-word' }, word);
+  return h('button', { type: 'button', class: `round ${kind}`, onclick: pressed }, h('span', { class: 'round-face' }, icon(name)), label);
+}

@@ -1,0 +1,320 @@
+// The residents' app: who this device is, which screen is shown, and what connects the parts. Everything else has its own file.
+
+import { Client, HubError } from './client.js';
+import { h, icon, say } from './elements.js';
+import { allowMicrophone, microphonePermission } from './microphone.js';
+import { Ring } from './ring.js';
+import { callScreen } from './screens/call.js';
+import { historyScreen } from './screens/history.js';
+import { homeScreen } from './screens/home.js';
+import { pairingScreen } from './screens/pairing.js';
+import { settingsScreen } from './screens/settings.js';
+import { Switchboard } from './switchboard.js';
+import { doorName, setLanguage, t } from './texts.js';
+
+/**
+ * @import { Call, ConnectionState, Me, Pairing } from './types.js'
+ * @typedef {'sound' | 'microphone' | 'microphoneBlocked' | 'notification'} Wish
+ * @typedef {{ element: HTMLElement, update: () => void, tick: () => void, leave?: () => void }} Screen
+ * @typedef {{ language: string, ringVolume: number, awake: boolean }} Settings
+ */
+
+const HUB = location.origin;
+const KEPT = 'doorward';
+/** Wishes of the browser's that the resident put off, until this tab is closed. */
+const POSTPONED = 'doorward-postponed';
+
+export class App {
+  /** @type {ConnectionState} */
+  connection = 'offline';
+  /** @type {Me | null} */
+  me = null;
+  /** @type {Call[] | null} */
+  calls = null;
+  callsFailed = false;
+  /** What the browser still has to allow. @type {Wish[]} */
+  wishes = [];
+  /** @type {Settings} */
+  settings = { language: 'auto', ringVolume: 80, awake: false };
+  ring = new Ring();
+  /** @type {Switchboard | null} */
+  switchboard = null;
+
+  /** @type {Client | null} */
+  #client = null;
+  /** @type {string | null} */
+  #credential = null;
+  /** @type {string | null} */
+  #farewell = null;
+  /** @type {Screen | null} */
+  #screen = null;
+  #screenName = '';
+  /** Another tab of this browser takes the calls. */
+  #elsewhereNow = false;
+  #dot = h('span', { class: 'dot', 'aria-hidden': 'true' });
+  #state = h('span');
+  #toastWord = h('span');
+  #toast = h('div', { class: 'toast', role: 'alert', hidden: true });
+  #spoken = h('p', { class: 'spoken', role: 'status', 'aria-live': 'assertive' });
+  #body = h('main', { id: 'screen' });
+  #bar = h('header', { class: 'bar' });
+  #tabs = h('nav', { class: 'tabs' });
+
+  start() {
+    this.#load();
+    setLanguage(this.settings.language);
+    this.ring.volume = this.settings.ringVolume / 100;
+    this.ring.onSoundChanged = () => void this.#refreshWishes();
+    this.#toast.append(icon('warning'), this.#toastWord,
+      h('button', { type: 'button', class: 'small round-small', 'aria-label': t('close'), onclick: () => this.switchboard?.forgive() }, icon('close')));
+    document.body.replaceChildren(this.#bar, this.#body, this.#tabs, this.#toast, this.#spoken);
+    this.#drawFrame();
+    addEventListener('hashchange', () => this.#route());
+    setInterval(() => this.#screen?.tick(), 500);
+    if (this.#credential) void this.#onlyTab(() => this.#open());
+    this.#route();
+  }
+
+  // ------------------------------------------------------------------------------------------------------- this device
+
+  #load() {
+    try {
+      const kept = JSON.parse(localStorage.getItem(KEPT) ?? '{}');
+      this.#credential = typeof kept.credential === 'string' ? kept.credential : null;
+      Object.assign(this.settings, kept.settings);
+    } catch {
+      // Not ours, or spoilt: as if it were the first time.
+    }
+  }
+
+  #save() {
+    localStorage.setItem(KEPT, JSON.stringify({ credential: this.#credential, settings: this.settings }));
+  }
+
+  /** @param {Pairing} pairing */
+  #paired({ credential }) {
+    this.#credential = credential;
+    this.#farewell = null;
+    this.#save();
+    // The code must not stay in the address, where it would be shared or bookmarked.
+    history.replaceState(null, '', location.pathname);
+    void this.#onlyTab(() => this.#open());
+    this.#route();
+  }
+
+  async unpair() {
+    await this.#client?.forgetDevice().catch(() => {});
+    this.#close();
+    this.#route();
+  }
+
+  #close() {
+    this.#client?.disconnect();
+    this.#client = null;
+    this.switchboard = null;
+    this.#credential = null;
+    this.me = null;
+    this.calls = null;
+    this.#save();
+    history.replaceState(null, '', location.pathname);
+  }
+
+  /**
+   * Two tabs would both be this device. The later one waits, and may take over.
+   * @param {() => void} then
+   */
+  async #onlyTab(then) {
+    const { locks } = navigator;
+    if (!locks) return then();
+    const keep = () => new Promise(() => {});
+    const held = await new Promise((resolve) => {
+      void locks.request(KEPT, { ifAvailable: true }, (lock) => {
+        resolve(Boolean(lock));
+        return lock ? keep() : undefined;
+      }).catch(() => this.#elsewhere(then));
+    });
+    if (held) then();
+    else this.#elsewhere(then);
+  }
+
+  /** @param {() => void} then */
+  #elsewhere(then) {
+    this.#client?.disconnect();
+    this.#client = null;
+    this.switchboard = null;
+    this.#elsewhereNow = true;
+    const take = () => {
+      void navigator.locks.request(KEPT, { steal: true }, () => {
+        this.#elsewhereNow = false;
+        then();
+        this.#route();
+        return new Promise(() => {});
+      }).catch(() => this.#elsewhere(then));
+    };
+    this.#show('elsewhere', () => ({
+      element: h('section', { class: 'empty tall' }, icon('door'), h('h1', { tabIndex: -1 }, t('elsewhereTitle')), h('p', { class: 'lead' }, t('elsewhereHint')),
+        h('button', { type: 'button', class: 'primary', onclick: take }, t('elsewhereAction'))),
+      update: () => {},
+      tick: () => {},
+    }));
+  }
+
+  #open() {
+    if (!this.#credential || this.#client) return;
+    const client = new Client({ hub: HUB, credential: this.#credential });
+    this.#client = client;
+    this.switchboard = new Switchboard(client, this.ring);
+    this.switchboard.onChange = () => this.#changed();
+    this.switchboard.onHistory = () => void this.loadCalls();
+    client.addCallListener('app', {
+      onConnectionChanged: (state, refusal) => {
+        this.connection = state;
+        if (state === 'online') void this.#refresh();
+        if (refusal?.code === 'ERR_UNAUTHORIZED') {
+          this.#farewell = t('pairedAway');
+          this.#close();
+          this.#route();
+        } else this.#changed();
+      },
+      onIncomingCallReceived: (call) => this.#speak(`${t('ringsAt')}: ${doorName(call)}`),
+      onCallEnded: () => this.#speak(t('ended')),
+    });
+    client.connect();
+    void this.#refreshWishes();
+  }
+
+  async #refresh() {
+    try {
+      this.me = (await this.#client?.me()) ?? null;
+      this.#changed();
+    } catch (error) {
+      this.switchboard?.complain(error);
+    }
+    await this.loadCalls();
+  }
+
+  async loadCalls() {
+    try {
+      this.calls = (await this.#client?.history()) ?? null;
+      this.callsFailed = false;
+    } catch (error) {
+      this.callsFailed = error instanceof HubError;
+    }
+    this.#changed();
+  }
+
+  // ------------------------------------------------------------------------------------------ what the browser allows
+
+  async #refreshWishes() {
+    /** @type {Wish[]} */
+    const wishes = [];
+    if (!this.ring.audible) wishes.push('sound');
+    const microphone = await microphonePermission();
+    if (microphone === 'prompt') wishes.push('microphone');
+    if (microphone === 'denied') wishes.push('microphoneBlocked');
+    if (globalThis.Notification?.permission === 'default') wishes.push('notification');
+    const postponed = JSON.parse(sessionStorage.getItem(POSTPONED) ?? '[]');
+    // One at a time: a wall of wishes is granted by nobody.
+    this.wishes = wishes.filter((wish) => !postponed.includes(wish)).slice(0, 1);
+    this.#changed();
+  }
+
+  /** @param {Wish} wish */
+  async grant(wish) {
+    if (wish === 'sound') this.ring.unlock();
+    if (wish === 'microphone') await allowMicrophone();
+    if (wish === 'notification') await Notification.requestPermission();
+    await this.#refreshWishes();
+  }
+
+  /** @param {Wish} wish */
+  postpone(wish) {
+    const postponed = JSON.parse(sessionStorage.getItem(POSTPONED) ?? '[]');
+    sessionStorage.setItem(POSTPONED, JSON.stringify([...postponed, wish]));
+    void this.#refreshWishes();
+  }
+
+  /** @param {Partial<Settings>} chosen */
+  choose(chosen) {
+    Object.assign(this.settings, chosen);
+    this.#save();
+    this.ring.volume = this.settings.ringVolume / 100;
+    if (chosen.language) {
+      setLanguage(chosen.language);
+      this.#drawFrame();
+      this.#screenName = '';
+      this.#route();
+    }
+    this.#changed();
+  }
+
+  // ---------------------------------------------------------------------------------------------------------- screens
+
+  #drawFrame() {
+    this.#bar.replaceChildren(h('a', { class: 'brand', href: '#' }, icon('door'), t('appName')), h('p', { class: 'state', role: 'status' }, this.#dot, this.#state));
+    this.#tabs.setAttribute('aria-label', t('home'));
+    this.#tabs.replaceChildren(...[/** @type {const} */ ('home'), /** @type {const} */ ('history'), /** @type {const} */ ('settings')].map((name) =>
+      h('a', { href: name === 'home' ? '#' : `#${name}`, 'data-tab': name }, icon(name), h('span', {}, t(name)))));
+  }
+
+  #changed() {
+    const inCall = Boolean(this.switchboard?.shown);
+    if (inCall !== (this.#screenName === 'call')) this.#route();
+    const talking = this.switchboard?.shown ?? null;
+    this.ring.keepAwake(this.settings.awake || Boolean(talking && !talking.over));
+    document.body.dataset['connection'] = this.connection;
+    say(this.#state, t(this.connection));
+    const complaint = this.switchboard?.complaint ?? null;
+    this.#toast.hidden = !complaint;
+    if (complaint) say(this.#toastWord, complaint);
+    this.#screen?.update();
+  }
+
+  #route() {
+    if (this.#elsewhereNow) return;
+    const { hash } = location;
+    const { switchboard } = this;
+    const code = /^#pair=([\w-]{1,64})$/.exec(hash)?.[1] ?? '';
+    if (!this.#credential) {
+      /** @type {ReturnType<typeof pairingScreen> | undefined} */
+      let pairing;
+      this.#show('pairing', () => (pairing = pairingScreen({ hub: HUB, code, complaint: this.#farewell, paired: (it) => this.#paired(it) })));
+      // From a link or a QR code there is nothing left to type.
+      if (code && pairing) void pairing.pair();
+    } else if (switchboard?.shown) this.#show('call', () => callScreen(switchboard));
+    else if (hash === '#history') this.#show('history', () => historyScreen(this));
+    else if (hash === '#settings') this.#show('settings', () => settingsScreen(this));
+    else this.#show('home', () => homeScreen(this));
+  }
+
+  /**
+   * @param {string} name
+   * @param {() => Screen} make
+   */
+  #show(name, make) {
+    if (name === this.#screenName) return;
+    this.#screen?.leave?.();
+    const first = this.#screenName === '';
+    this.#screenName = name;
+    document.body.dataset['screen'] = name;
+    this.#screen = make();
+    this.#body.replaceChildren(this.#screen.element);
+    for (const tab of this.#tabs.querySelectorAll('a')) {
+      if (tab.dataset['tab'] === name) tab.setAttribute('aria-current', 'page');
+      else tab.removeAttribute('aria-current');
+    }
+    this.#screen.update();
+    scrollTo(0, 0);
+    // A reader of screens starts where the new screen starts; a first load needs no jump.
+    if (!first) this.#body.querySelector('h1')?.focus({ preventScroll: true });
+    this.#changed();
+  }
+
+  /** @param {string} words */
+  #speak(words) {
+    this.#spoken.textContent = words;
+  }
+}
+
+new App().start();
+if ('serviceWorker' in navigator) navigator.serviceWorker.register('sw.js').catch(() => {});

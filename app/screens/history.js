@@ -1,0 +1,59 @@
+// The list of calls.
+
+import { h, icon } from '../elements.js';
+import { dayText, doorName, durationText, outcomeText, t, timeText } from '../texts.js';
+
+/**
+ * @import { App } from '../main.js'
+ * @import { Call } from '../types.js'
+ */
+
+/** @param {App} app */
+export function historyScreen(app) {
+  const list = h('div', { class: 'days' });
+  const element = h('section', { class: 'history' }, h('h1', { tabIndex: -1 }, t('history')), list);
+  let drawn = '';
+
+  function update() {
+    const key = JSON.stringify([app.calls, app.callsFailed, app.me?.uid]);
+    if (key === drawn) return;
+    drawn = key;
+    if (!app.calls && app.callsFailed) {
+      const again = h('button', { type: 'button', class: 'small go', onclick: () => void app.loadCalls() }, t('again'));
+      list.replaceChildren(h('div', { class: 'empty' }, icon('warning'), h('p', {}, t('historyFailed')), again));
+    } else if (app.calls && !app.calls.length) {
+      list.replaceChildren(h('div', { class: 'empty' }, icon('history'), h('p', {}, t('noCalls')), h('p', { class: 'hint' }, t('noCallsHint'))));
+    } else list.replaceChildren(...days(app.calls ?? [], app.me?.uid ?? ''));
+  }
+
+  return { element, update, tick: () => {} };
+}
+
+/**
+ * @param {Call[]} calls
+ * @param {string} uid
+ */
+function days(calls, uid) {
+  /** @type {Map<string, Call[]>} */
+  const byDay = new Map();
+  for (const call of calls) {
+    const day = dayText(call.initiatedAt);
+    byDay.set(day, [...(byDay.get(day) ?? []), call]);
+  }
+  return [...byDay].map(([day, some]) => h('section', {}, h('h2', {}, day), h('ul', { class: 'list' }, ...some.map((call) => h('li', {}, callRow(call, uid))))));
+}
+
+/**
+ * @param {Call} call
+ * @param {string} uid the reader
+ */
+export function callRow(call, uid) {
+  const mine = call.initiator.uid === uid;
+  const missed = !mine && (call.status === 'unanswered' || call.status === 'cancelled');
+  const label = call.metadata['buttonLabel'];
+  const outcome = [outcomeText(call, uid), call.duration ? durationText(call.duration) : ''].filter(Boolean).join(' · ');
+  return h('article', { class: missed ? 'row missed' : 'row' },
+    h('span', { class: 'row-mark' }, icon(missed ? 'missed' : mine ? 'outgoing' : 'incoming')),
+    h('div', { class: 'card-words' }, h('strong', {}, label ? `${doorName(call)} · ${label}` : doorName(call)), h('span', {}, outcome)),
+    h('time', { dateTime: new Date(call.initiatedAt).toISOString() }, timeText(call.initiatedAt)));
+}
