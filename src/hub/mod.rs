@@ -13,6 +13,7 @@ pub mod administration;
 pub mod answer;
 pub mod app;
 pub mod auth;
+pub mod command;
 pub mod connections;
 pub mod directory;
 pub mod exchange;

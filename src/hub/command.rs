@@ -1,0 +1,395 @@
+//! `doorward hub …`: the hub itself, and the administration of its directory from the command line.
+//!
+//! What a command prints on standard output is for people and scripts; a secret is printed once, where it was asked for.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::administration::{Administration, ENROLMENT_LIFETIME, PAIRING_LIFETIME};
+use super::directory::tables::DirectoryError;
+use super::directory::{Directory, Kind};
+use super::store::StoreError;
+use super::{HubError, run as run_hub};
+use crate::config::hub::HubConfig;
+use crate::config::value::format_duration;
+use crate::daemon::{logging, notify};
+use crate::ids::{DeviceId, Guid, Uid};
+
+/// Wrong words, or something that is not there.
+const USAGE: u8 = 64;
+/// The state directory cannot be used.
+const STATE: u8 = 71;
+/// A configuration that cannot be used.
+const CONFIGURATION: u8 = 78;
+
+/// `doorward hub`
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Its configuration
+    #[arg(long, global = true, value_name = "FILE", default_value = "/etc/doorward/hub.toml")]
+    config: PathBuf,
+    #[command(subcommand)]
+    subject: Option<Subject>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Subject {
+    /// Residents
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Groups of residents that ring together, such as a flat
+    #[command(subcommand)]
+    Group(GroupCommand),
+    /// Doors
+    #[command(subcommand)]
+    Door(DoorCommand),
+    /// Phones and door stations
+    #[command(subcommand)]
+    Device(DeviceCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum UserCommand {
+    /// Add a resident
+    Add {
+        /// A short name for programs: letters, digits, '-', '_' and '.'
+        uid: Uid,
+        /// The name that others see
+        #[arg(long)]
+        name: String,
+        /// A group they belong to; may be repeated
+        #[arg(long = "group", value_name = "GUID")]
+        groups: Vec<Guid>,
+    },
+    /// List residents
+    List,
+    /// Make a code with which a phone becomes theirs, and its QR code
+    Pair {
+        /// Who
+        uid: Uid,
+        /// The hub's address, as phones reach it
+        #[arg(long, value_name = "URL")]
+        address: Option<String>,
+    },
+    /// Make a resident a member of a group
+    Join {
+        /// Who
+        uid: Uid,
+        /// Which group
+        guid: Guid,
+    },
+    /// End a membership
+    Leave {
+        /// Who
+        uid: Uid,
+        /// Which group
+        guid: Guid,
+    },
+    /// Remove a resident and all their devices, at once
+    Revoke {
+        /// Who
+        uid: Uid,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum GroupCommand {
+    /// Add a group
+    Add {
+        /// A short name for programs: letters, digits, '-', '_' and '.'
+        guid: Guid,
+        /// The name that people see
+        #[arg(long)]
+        name: String,
+        /// Who answers later joins the conversation
+        #[arg(long)]
+        joinable: bool,
+    },
+    /// List groups
+    List,
+    /// Remove a group
+    Revoke {
+        /// Which
+        guid: Guid,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum DoorCommand {
+    /// Add a door
+    Add {
+        /// A short name for programs: letters, digits, '-', '_' and '.'
+        uid: Uid,
+        /// The name that residents see
+        #[arg(long)]
+        name: String,
+        /// A group it may ring; may be repeated
+        #[arg(long = "group", value_name = "GUID")]
+        groups: Vec<Guid>,
+        /// A user it may ring alone; may be repeated
+        #[arg(long = "user", value_name = "UID")]
+        users: Vec<Uid>,
+    },
+    /// List doors
+    List,
+    /// Make a token with which a station becomes this door; the station it had is then revoked
+    Enrol {
+        /// Which
+        uid: Uid,
+    },
+    /// Remove a door and its station, at once
+    Revoke {
+        /// Which
+        uid: Uid,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum DeviceCommand {
+    /// List devices
+    List,
+    /// Take a device's credential away, at once
+    Revoke {
+        /// Which, as listed
+        device: DeviceId,
+    },
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    #[error("{0}")]
+    Runtime(std::io::Error),
+    #[error(transparent)]
+    Hub(#[from] HubError),
+}
+
+impl From<StoreError> for CommandError {
+    fn from(error: StoreError) -> Self {
+        Self::Hub(error.into())
+    }
+}
+
+impl CommandError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Directory(DirectoryError::Store(_)) | Self::Runtime(_) => STATE,
+            Self::Directory(DirectoryError::Exists(_) | DirectoryError::Unknown(_) | DirectoryError::Name(_)) => USAGE,
+            Self::Hub(error) => error.exit_code(),
+        }
+    }
+}
+
+/// Does what `doorward hub …` was asked for.
+#[must_use]
+pub fn run(arguments: Arguments) -> ExitCode {
+    let config = match HubConfig::load(&arguments.config) {
+        Ok(config) => config,
+        Err(diagnostics) => {
+            eprint!("{diagnostics}");
+            return ExitCode::from(CONFIGURATION);
+        }
+    };
+    let done = match arguments.subject {
+        None => serve(config),
+        Some(subject) => administer(&config, subject),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("doorward: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+// ------------------------------------------------------------------------------------------------------------- the hub
+
+fn serve(config: HubConfig) -> Result<(), CommandError> {
+    logging::start(config.log.level.as_str());
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let ready = |address| {
+        // Programs that start a hub at port 0 read this line.
+        println!("ready address={scheme}://{address}");
+        notify::ready();
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Runtime)?;
+    runtime.block_on(run_hub(config, ready, stop_signal()))?;
+    Ok(())
+}
+
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    notify::stopping();
+}
+
+// ------------------------------------------------------------------------------------------------------ administration
+
+fn administer(config: &HubConfig, subject: Subject) -> Result<(), CommandError> {
+    let mut administration = Administration::open(&config.server.state_directory)?;
+    match subject {
+        Subject::User(command) => user(config, &mut administration, command),
+        Subject::Group(command) => group(&mut administration, command),
+        Subject::Door(command) => door(&mut administration, command),
+        Subject::Device(DeviceCommand::List) => {
+            print!("{}", list_devices(&administration.directory()?));
+            Ok(())
+        }
+        Subject::Device(DeviceCommand::Revoke { device }) => Ok(administration.revoke_device(&device)?),
+    }
+}
+
+fn user(config: &HubConfig, administration: &mut Administration, command: UserCommand) -> Result<(), CommandError> {
+    match command {
+        UserCommand::Add { uid, name, groups } => administration.add_user(&uid, &name, &groups)?,
+        UserCommand::List => print!("{}", list_residents(&administration.directory()?)),
+        UserCommand::Pair { uid, address } => {
+            let code = administration.pair(&uid)?.into_exposed();
+            let scheme = if config.tls.is_some() { "https" } else { "http" };
+            let address = address.unwrap_or_else(|| format!("{scheme}://{}", config.server.listen));
+            let link = format!("{}/#pair={code}", address.trim_end_matches('/'));
+            println!("code: {code}\nlink: {link}\nvalid: once, for {}", format_duration(PAIRING_LIFETIME));
+            print!("{}", qr(&link));
+        }
+        UserCommand::Join { uid, guid } => administration.join(&uid, &guid)?,
+        UserCommand::Leave { uid, guid } => administration.leave(&uid, &guid)?,
+        UserCommand::Revoke { uid } => administration.revoke_user(&uid)?,
+    }
+    Ok(())
+}
+
+fn group(administration: &mut Administration, command: GroupCommand) -> Result<(), CommandError> {
+    match command {
+        GroupCommand::Add { guid, name, joinable } => administration.add_group(&guid, &name, joinable)?,
+        GroupCommand::List => print!("{}", list_groups(&administration.directory()?)),
+        GroupCommand::Revoke { guid } => administration.remove_group(&guid)?,
+    }
+    Ok(())
+}
+
+fn door(administration: &mut Administration, command: DoorCommand) -> Result<(), CommandError> {
+    match command {
+        DoorCommand::Add { uid, name, groups, users } => administration.add_door(&uid, &name, &groups, &users)?,
+        DoorCommand::List => print!("{}", list_doors(&administration.directory()?)),
+        DoorCommand::Enrol { uid } => {
+            let token = administration.enrol(&uid)?.into_exposed();
+            println!("token: {token}\nvalid: once, for {}", format_duration(ENROLMENT_LIFETIME));
+        }
+        DoorCommand::Revoke { uid } => administration.revoke_user(&uid)?,
+    }
+    Ok(())
+}
+
+/// A link as blocks for a terminal. A link too long for a code is no error: it stands above.
+fn qr(link: &str) -> String {
+    let Ok(code) = qrcode::QrCode::new(link) else { return String::new() };
+    let mut blocks = code.render::<qrcode::render::unicode::Dense1x2>().build();
+    blocks.push('\n');
+    blocks
+}
+
+fn list_residents(directory: &Directory) -> String {
+    let mut lines = String::new();
+    for (uid, user) in &directory.users {
+        if let Kind::Resident { groups } = &user.kind {
+            lines +=
+                &format!("{uid}\t{}\tgroups: {}\tdevices: {}\n", user.name, words(groups.keys()), user.devices.len());
+        }
+    }
+    lines
+}
+
+fn list_groups(directory: &Directory) -> String {
+    let mut lines = String::new();
+    for (guid, group) in &directory.groups {
+        let joinable = if group.joinable { "\tjoinable" } else { "" };
+        lines += &format!("{guid}\t{}\tmembers: {}{joinable}\n", group.name, words(&group.members));
+    }
+    lines
+}
+
+fn list_doors(directory: &Directory) -> String {
+    let mut lines = String::new();
+    for (uid, user) in &directory.users {
+        if let Kind::Door { groups, users } = &user.kind {
+            let stations = user.devices.len();
+            let (groups, users) = (words(groups), words(users));
+            lines += &format!("{uid}\t{}\tgroups: {groups}\tusers: {users}\tstations: {stations}\n", user.name);
+        }
+    }
+    lines
+}
+
+fn list_devices(directory: &Directory) -> String {
+    directory.devices.iter().map(|(id, device)| format!("{id}\t{}\t{}\n", device.uid, device.name)).collect()
+}
+
+fn words<T: ToString>(words: impl IntoIterator<Item = T>) -> String {
+    let words: Vec<_> = words.into_iter().map(|word| word.to_string()).collect();
+    if words.is_empty() { "none".to_owned() } else { words.join(" ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        hub: Arguments,
+    }
+
+    fn does(state: &std::path::Path, line: &str) -> Result<(), String> {
+        let line =
+            Line::try_parse_from(["hub"].into_iter().chain(line.split(' '))).map_err(|error| error.to_string())?;
+        let mut config = HubConfig::default();
+        config.server.state_directory = state.to_owned();
+        administer(&config, line.hub.subject.expect("a subject")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_house_by_the_command_line() {
+        let state = tempfile::tempdir().expect("a temporary directory");
+        for line in [
+            "group add flat-1 --name Flat --joinable",
+            "user add anna --name Anna --group flat-1",
+            "door add front --name Front --group flat-1 --user anna",
+            "user pair anna --address https://door.house",
+            "door enrol front",
+            "user list",
+            "device list",
+        ] {
+            assert_eq!(does(state.path(), line), Ok(()), "{line}");
+        }
+        let mut administration = Administration::open(state.path()).expect("it is there");
+        let directory = administration.directory().expect("it is readable");
+        assert_eq!(list_residents(&directory), "anna\tAnna\tgroups: flat-1\tdevices: 0\n");
+        assert_eq!(list_groups(&directory), "flat-1\tFlat\tmembers: anna\tjoinable\n");
+        assert_eq!(list_doors(&directory), "front\tFront\tgroups: flat-1\tusers: anna\tstations: 0\n");
+        for (line, complaint) in [
+            ("group add flat-1 --name Again", "group flat-1 is there already"),
+            ("user add ben --name Ben --group flat-9", "there is no group flat-9"),
+            ("user pair front", "there is no resident front"),
+            ("door enrol anna", "there is no door anna"),
+            ("device revoke nobody", "there is no device nobody"),
+            ("user join ben flat-1", "there is no resident ben"),
+        ] {
+            assert_eq!(does(state.path(), line), Err(complaint.to_owned()), "{line}");
+        }
+        assert!(does(state.path(), "user add a/b --name x").expect_err("no word").contains("allowed are letters"));
+    }
+}
