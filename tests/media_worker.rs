@@ -5,7 +5,10 @@
 mod media_door;
 mod resident;
 
-use doorward::media::protocol::{Order, Report};
+use doorward::ids::{PeerId, SessionId};
+use doorward::media::protocol::{Order, Report, ToneStep};
+use doorward::media::worker::{Patience, WorkerEvent};
+use doorward::signaling::protocol::Signal;
 
 use media_door::{CALL, Door, is_about, settings};
 
@@ -20,6 +23,7 @@ async fn a_viewer_sees_the_picture() {
     door.pictures(viewer, 25).await;
     let number = door.resident(viewer).frame_number();
     assert!(number.is_some_and(|number| (25..2000).contains(&number)), "the counter can be read: {number:?}");
+    door.report(|report| matches!(report, Report::Capturing { camera: true, microphone: false })).await;
 }
 
 #[tokio::test]
@@ -33,17 +37,262 @@ async fn sound_flows_after_consent_and_not_before() {
     assert!(!door.reports().any(|report| matches!(report, Report::Capturing { microphone: true, .. })));
 
     door.order(Order::OpenGate { peer: resident });
-    door.until("the door's tone", |door| {
-        door.resident(resident)
-            .hears()
-            .is_some_and(|level| is_about(level.hertz, 440.0) && (level.dbfs + 12.0).abs() < 2.0)
+    door.hears(resident, 440.0).await;
+    door.speaker_plays(1000.0).await;
+    door.report(|report| matches!(report, Report::Capturing { camera: true, microphone: true })).await;
+}
+
+#[tokio::test]
+async fn consent_of_one_opens_nothing_for_another() {
+    let mut door = Door::in_session(settings()).await;
+    let (talker, viewer) = (door.join_and_see(1).await, door.join_and_see(2).await);
+    door.resident(viewer).talk(2000);
+    door.order(Order::OpenGate { peer: talker });
+    door.hears(talker, 440.0).await;
+    door.pictures(viewer, 25).await;
+    assert_eq!(door.resident(viewer).sound_packets(), 0, "the microphone is open, and not for the viewer");
+    assert_eq!(door.speaker_levels().next(), None, "the speaker is open, and not for the viewer");
+    let heard = door.resident(talker).hears().expect("it was just heard");
+    assert!(is_about(heard.hertz, 440.0), "{heard:?}");
+}
+
+#[tokio::test]
+async fn consent_before_the_connection_counts_from_the_connection_on() {
+    let mut door = Door::in_session(settings()).await;
+    let resident = door.join(1);
+    door.order(Order::OpenGate { peer: resident });
+    door.hears(resident, 440.0).await;
+    door.resident(resident).talk(1000);
+    door.speaker_plays(1000.0).await;
+}
+
+#[tokio::test]
+async fn talkers_hear_each_other_and_the_door() {
+    let mut door = Door::in_session(settings()).await;
+    let (one, other) = (door.join_and_see(1).await, door.join_and_see(2).await);
+    door.order(Order::OpenGate { peer: one });
+    door.order(Order::OpenGate { peer: other });
+    door.hears(one, 440.0).await;
+    door.hears(other, 440.0).await;
+    // The door's tone and this one are equally loud: together 3 dB more.
+    door.resident(one).talk(1000);
+    door.until("both tones at the other", |door| door.resident(other).hears().is_some_and(|level| level.dbfs > -10.0))
+        .await;
+    door.speaker_plays(1000.0).await;
+    let own = door.resident(one).hears().expect("it heard the door before");
+    assert!(is_about(own.hertz, 440.0) && own.dbfs < -11.0, "nobody hears themselves: {own:?}");
+    door.leave(one);
+    door.until("the door's tone alone", |door| {
+        door.resident(other).hears().is_some_and(|level| is_about(level.hertz, 440.0) && level.dbfs < -11.0)
     })
     .await;
-    door.until("the resident's tone", |door| {
+}
+
+#[tokio::test]
+async fn another_viewer_comes_and_goes_and_the_first_sees_on() {
+    let mut door = Door::in_session(settings()).await;
+    let first = door.join_and_see(1).await;
+    for number in 2..5 {
+        let guest = door.join_and_see(number).await;
+        door.pictures(guest, 5).await;
+        assert!(door.resident(guest).longest_gap() <= 12, "a key picture first, then every picture");
+        door.leave(guest);
+        door.pictures(first, 10).await;
+    }
+    let gap = door.resident(first).longest_gap();
+    assert!(gap <= 12, "at most half a second was lost on a busy machine: {gap} pictures");
+}
+
+#[tokio::test]
+async fn the_microphone_closes_with_the_last_gate_and_the_camera_with_the_session() {
+    let mut door = Door::in_session(settings()).await;
+    let resident = door.join_and_see(1).await;
+    door.order(Order::OpenGate { peer: resident });
+    door.report(|report| matches!(report, Report::Capturing { camera: true, microphone: true })).await;
+    door.heard.clear();
+    door.leave(resident);
+    door.report(|report| matches!(report, Report::Capturing { camera: true, microphone: false })).await;
+    door.heard.clear();
+    door.order(Order::StopSession { session_id: CALL });
+    door.report(|report| matches!(report, Report::SessionStopped { session_id } if *session_id == CALL)).await;
+    let last = door.reports().filter(|report| matches!(report, Report::Capturing { .. })).last();
+    assert_eq!(last, Some(&Report::Capturing { camera: false, microphone: false }), "closed before it is said");
+}
+
+#[tokio::test]
+async fn a_session_begins_where_another_ends() {
+    let mut door = Door::in_session(settings()).await;
+    let before = door.join_and_see(1).await;
+    let next = SessionId::from_random([8; 16]);
+    door.order(Order::StartSession { session_id: next });
+    // Still of the session before: passed over.
+    door.order(Order::AddPeer { session_id: CALL, peer: PeerId(2), ice_servers: Vec::new() });
+    door.order(Order::AddPeer { session_id: next, peer: PeerId(3), ice_servers: Vec::new() });
+    door.report(|report| matches!(report, Report::SessionStopped { session_id } if *session_id == CALL)).await;
+    door.until("an offer of the next session", |door| {
+        door.unclaimed.iter().any(|(peer, signal)| *peer == PeerId(3) && matches!(signal, Signal::Offer { .. }))
+    })
+    .await;
+    assert!(!door.unclaimed.iter().any(|(peer, _)| *peer == PeerId(2)));
+    door.residents.remove(&before);
+    door.order(Order::StopSession { session_id: next });
+    door.report(|report| matches!(report, Report::SessionStopped { session_id } if *session_id == next)).await;
+}
+
+#[tokio::test]
+async fn tones_sound_without_a_session() {
+    let mut door = Door::open(settings(), Patience::default()).await;
+    door.order(Order::Play { tone: Some(ToneStep { hertz: [425, 0], dbfs: -12 }) });
+    door.speaker_plays(425.0).await;
+    door.order(Order::Play { tone: Some(ToneStep { hertz: [1400, 0], dbfs: -20 }) });
+    door.until("the next tone", |door| {
         door.speaker_levels()
             .next_back()
-            .is_some_and(|(dbfs, hertz)| is_about(hertz, 1000.0) && (dbfs + 12.0).abs() < 2.0)
+            .is_some_and(|(dbfs, hertz)| is_about(hertz, 1400.0) && (dbfs + 20.0).abs() < 1.0)
     })
     .await;
-    door.report(|report| matches!(report, Report::Capturing { camera: true, microphone: true })).await;
+    assert!(!door.reports().any(|report| matches!(report, Report::Capturing { .. })), "nothing is captured for a tone");
+}
+
+#[tokio::test]
+async fn a_killed_worker_is_replaced() {
+    let mut door = Door::in_session(settings()).await;
+    door.join_and_see(1).await;
+    let before = door.pid();
+    door.signal_child(rustix::process::Signal::KILL);
+    door.restarted().await;
+    assert_ne!(door.pid(), before);
+    door.residents.clear();
+    door.order(Order::StartSession { session_id: CALL });
+    door.join_and_see(2).await;
+}
+
+#[tokio::test]
+async fn a_hanging_worker_is_killed_and_replaced() {
+    let mut door = Door::in_session(settings()).await;
+    let before = door.pid();
+    door.signal_child(rustix::process::Signal::STOP);
+    door.restarted().await;
+    assert_ne!(door.pid(), before);
+    let died = door.heard.iter().find_map(|event| match event {
+        WorkerEvent::Died { reason } => Some(reason.clone()),
+        WorkerEvent::Report(_) | WorkerEvent::Restarted { .. } => None,
+    });
+    assert!(died.as_ref().is_some_and(|reason| reason.contains("does not answer")), "{died:?}");
+    assert!(!std::path::Path::new(&format!("/proc/{before}")).exists(), "it is buried");
+}
+
+#[tokio::test]
+async fn the_worker_ends_with_its_door() {
+    let mut door = Door::in_session(settings()).await;
+    door.join_and_see(1).await;
+    let pid = door.pid();
+    door.drop_worker();
+    door.until("its end", |_| !std::path::Path::new(&format!("/proc/{pid}")).exists()).await;
+}
+
+#[tokio::test]
+async fn nonsense_disturbs_nobody() {
+    let mut door = Door::in_session(settings()).await;
+    let first = door.join_and_see(1).await;
+    let pid = door.pid();
+    let victim = PeerId(2);
+    // Before there is such a connection, right after it was ordered, and when its offer is there.
+    send_nonsense(&door, victim);
+    door.order(Order::AddPeer { session_id: CALL, peer: victim, ice_servers: Vec::new() });
+    send_nonsense(&door, victim);
+    door.until("an offer", |door| door.unclaimed.iter().any(|(_, signal)| matches!(signal, Signal::Offer { .. })))
+        .await;
+    send_nonsense(&door, victim);
+    // An offer is no answer, though it looks like one.
+    let offer = door.unclaimed.iter().find_map(|(_, signal)| match signal {
+        Signal::Offer { sdp } => Some(sdp.clone()),
+        Signal::Answer { .. } | Signal::Candidate { .. } => None,
+    });
+    door.order(Order::ApplySignal { peer: victim, signal: Signal::Answer { sdp: offer.expect("it was just there") } });
+    send_nonsense(&door, victim);
+    door.order(Order::OpenGate { peer: PeerId(99) });
+    door.order(Order::RemovePeer { peer: PeerId(99) });
+    door.pictures(first, 25).await;
+    // Once more to one that is connected.
+    send_nonsense(&door, first);
+    door.pictures(first, 25).await;
+    door.join_and_see(3).await;
+    assert_eq!(door.pid(), pid, "it never died");
+    assert!(door.resident(first).longest_gap() <= 12);
+}
+
+fn send_nonsense(door: &Door, peer: PeerId) {
+    let answers = [
+        "",
+        "\n",
+        "v=0",
+        "v=0\r\nm=video",
+        "v=0\r\na=ice-ufrag:a\r\na=ice-pwd:b\r\na=fingerprint:c\r\na=setup:d\r\nm=video \r\nm=audio \r\n",
+        "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n",
+        &"v=0\r\n".repeat(50_000),
+    ];
+    for sdp in answers {
+        door.order(Order::ApplySignal { peer, signal: Signal::Answer { sdp: sdp.to_owned().into() } });
+        door.order(Order::ApplySignal { peer, signal: Signal::Offer { sdp: sdp.to_owned().into() } });
+    }
+    let candidates = [
+        "",
+        "candidate:",
+        "candidate:1 1 UDP 1 999.1.1.1 99999 typ host",
+        "candidate:1 1 UDP 2015363327 127.0.0.1 1 typ host",
+        "candidate:1 1 UDP 2015363327 0b0e3c7e-0000-4000-8000-000000000000.local 50000 typ host",
+    ];
+    for candidate in candidates {
+        for sdp_m_line_index in [0, 1, 7, u32::MAX] {
+            let signal = Signal::Candidate { candidate: candidate.to_owned().into(), sdp_m_line_index };
+            door.order(Order::ApplySignal { peer, signal });
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_phone_that_falls_silent_is_lost() {
+    let mut door = Door::in_session(settings()).await;
+    let (silent, other) = (door.join_and_see(1).await, door.join_and_see(2).await);
+    door.resident(silent).fall_silent();
+    door.report(|report| matches!(report, Report::Lost { peer, .. } if *peer == silent)).await;
+    door.pictures(other, 10).await;
+    assert!(!door.reports().any(|report| matches!(report, Report::Lost { peer, .. } if *peer == other)));
+}
+
+#[tokio::test]
+async fn an_offer_that_nobody_answers_is_lost() {
+    let mut door = Door::in_session(settings()).await;
+    door.order(Order::AddPeer { session_id: CALL, peer: PeerId(1), ice_servers: Vec::new() });
+    door.report(
+        |report| matches!(report, Report::Lost { peer, session_id, .. } if (*peer, *session_id) == (PeerId(1), CALL)),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_those_who_left() {
+    let mut door = Door::in_session(settings()).await;
+    let first = door.join_and_see(1).await;
+    let mut before = (0, 0);
+    for number in 2..13 {
+        let guest = door.join_and_see(number).await;
+        door.order(Order::OpenGate { peer: guest });
+        door.resident(guest).talk(1000);
+        door.hears(guest, 440.0).await;
+        door.leave(guest);
+        door.heard.clear();
+        door.report(|report| matches!(report, Report::Capturing { microphone: false, .. })).await;
+        if number == 2 {
+            door.pictures(first, 25).await;
+            before = door.belongings();
+        }
+    }
+    let (threads, files) = before;
+    door.until("threads and files of before", |door| {
+        let now = door.belongings();
+        now.0 <= threads && now.1 <= files
+    })
+    .await;
 }

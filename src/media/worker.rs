@@ -8,10 +8,13 @@ mod supervisor;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use self::supervisor::Supervisor;
 use super::pipeline::MediaSettings;
 use super::protocol::{Order, Report};
 
@@ -104,6 +107,7 @@ pub struct NotBuilt;
 #[derive(Debug)]
 pub struct Worker {
     orders: mpsc::Sender<Order>,
+    pid: Arc<AtomicU32>,
 }
 
 impl Worker {
@@ -122,8 +126,16 @@ impl Worker {
         }
         let (orders, ordered) = mpsc::channel(ORDERS_WAITING);
         let (events, heard) = mpsc::channel(EVENTS_WAITING);
-        tokio::spawn(supervisor::Supervisor::new(command, settings, patience, events).run(ordered));
-        Ok((Self { orders }, heard))
+        let pid = Arc::new(AtomicU32::new(0));
+        let supervisor = Supervisor::new(command, settings, patience, events, Arc::clone(&pid));
+        tokio::spawn(supervisor.run(ordered));
+        Ok((Self { orders, pid }, heard))
+    }
+
+    /// Number of the child process, while there is one.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        Some(self.pid.load(Ordering::Relaxed)).filter(|&pid| pid != 0)
     }
 
     /// Hands over an order. It is passed over if the child dies first: the door hears of that.

@@ -72,6 +72,36 @@ impl Door {
         door
     }
 
+    /// Number of the child process.
+    pub fn pid(&self) -> u32 {
+        self.worker.as_ref().and_then(Worker::pid).expect("the child runs")
+    }
+
+    /// Threads and open files of the child process.
+    pub fn belongings(&self) -> (usize, usize) {
+        let count = |what| std::fs::read_dir(format!("/proc/{}/{what}", self.pid())).map_or(0, Iterator::count);
+        (count("task"), count("fd"))
+    }
+
+    /// Resident memory of the child process, in KiB.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+        line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or_default()
+    }
+
+    /// Sends a signal to the child process.
+    pub fn signal_child(&self, signal: rustix::process::Signal) {
+        let pid = i32::try_from(self.pid()).ok().and_then(rustix::process::Pid::from_raw).expect("a pid is positive");
+        rustix::process::kill_process(pid, signal).expect("it is our child");
+    }
+
+    /// A resident leaves: the door takes the connection away.
+    pub fn leave(&mut self, peer: PeerId) {
+        self.order(Order::RemovePeer { peer });
+        self.residents.remove(&peer);
+    }
+
     pub fn order(&self, order: Order) {
         self.worker.as_ref().expect("it was not dropped").send(order).expect("few orders wait");
     }
@@ -141,6 +171,33 @@ impl Door {
             WorkerEvent::Report(Report::SpeakerLevel { dbfs, hertz }) => Some((*dbfs, *hertz)),
             _ => None,
         })
+    }
+
+    /// This resident hears this tone, as loud as the door's and the residents' tones are.
+    pub async fn hears(&mut self, peer: PeerId, hertz: f64) {
+        let heard = |door: &Self| door.resident(peer).hears();
+        self.until("a tone at a resident", |door| {
+            heard(door).is_some_and(|level| is_about(level.hertz, hertz) && (level.dbfs + 12.0).abs() < 2.0)
+        })
+        .await;
+    }
+
+    /// The speaker plays this tone, as loud as the residents' tones are.
+    pub async fn speaker_plays(&mut self, hertz: f64) {
+        self.until("a tone at the speaker", |door| {
+            door.speaker_levels()
+                .next_back()
+                .is_some_and(|(dbfs, found)| is_about(found, hertz) && (dbfs + 12.0).abs() < 2.0)
+        })
+        .await;
+    }
+
+    /// Another worker took the place of the one there was.
+    pub async fn restarted(&mut self) {
+        self.until("another worker", |door| {
+            door.heard.iter().any(|event| matches!(event, WorkerEvent::Restarted { .. }))
+        })
+        .await;
     }
 
     async fn turn(&mut self) {

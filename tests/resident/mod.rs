@@ -104,6 +104,19 @@ impl Resident {
         self.valve.set_property("drop", false);
     }
 
+    /// From now on nothing leaves it, as if its phone had lost the network. ICE is not so easily silenced.
+    pub fn fall_silent(&self) {
+        let bin = self.webrtc.downcast_ref::<gst::Bin>().expect("webrtcbin is a bin");
+        let mut sinks = 0;
+        for element in bin.iterate_all_by_element_factory_name("nicesink") {
+            let pad = element.ok().and_then(|element| element.static_pad("sink")).expect("a sink has one");
+            let all = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
+            pad.add_probe(all, |_, _| gst::PadProbeReturn::Drop);
+            sinks += 1;
+        }
+        assert!(sinks > 0, "it is connected by ICE");
+    }
+
     /// Pictures decoded so far.
     pub fn pictures(&self) -> u64 {
         self.senses.pictures.load(Ordering::SeqCst)
@@ -187,7 +200,8 @@ impl Resident {
         let transceiver = pad.property::<gst_webrtc::WebRTCRTPTransceiver>("transceiver");
         transceiver.set_property("direction", gst_webrtc::WebRTCRTPTransceiverDirection::Sendrecv);
         payloader.static_pad("src").expect("a payloader has one").link(&pad).expect("they fit");
-        for element in chain {
+        // The source last: it would give up at an element that does not play yet.
+        for element in chain.iter().rev() {
             element.sync_state_with_parent().expect("they play");
         }
     }

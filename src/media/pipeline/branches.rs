@@ -231,3 +231,142 @@ fn packets(media: &'static str, payload: i32) -> Caps {
         fields: vec![("media", Field::Word(media)), ("payload", Field::Number(payload))],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::VideoCodec;
+    use super::*;
+
+    const VIDEO: VideoSettings =
+        VideoSettings { codec: VideoCodec::Auto, width: 640, height: 480, frame_rate: 25, bitrate: 800 };
+
+    fn written(elements: &[Element]) -> String {
+        elements.iter().map(Element::to_string).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn test_picture_in_vp8() {
+        insta::assert_snapshot!(written(&picture(&CameraSource::Test, &VIDEO, Encoder::Vp8)), @"
+        videotestsrc is-live=true pattern=ball
+        capsfilter name=frame-counter caps=video/x-raw,format=I420,width=640,height=480,framerate=25/1,pixel-aspect-ratio=1/1
+        queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0
+        vp8enc name=video-encoder deadline=1 cpu-used=-8 threads=1 end-usage=cbr target-bitrate=800000 keyframe-max-dist=2000 error-resilient=default lag-in-frames=0 buffer-size=600 buffer-initial-size=400 buffer-optimal-size=500 static-threshold=1 max-intra-bitrate=300 min-force-key-unit-interval=100000000
+        ");
+    }
+
+    #[test]
+    fn film_in_openh264() {
+        let camera = CameraSource::File("/var/door/it's a \"film\" ! fakesink.webm".into());
+        insta::assert_snapshot!(written(&picture(&camera, &VIDEO, Encoder::Openh264)), @r#"
+        filesrc location="/var/door/it's a \"film\" ! fakesink.webm"
+        decodebin
+        videoconvert
+        videoscale add-borders=true
+        videorate skip-to-first=true
+        capsfilter caps=video/x-raw,format=I420,width=640,height=480,framerate=25/1,pixel-aspect-ratio=1/1
+        clocksync
+        queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0
+        openh264enc name=video-encoder rate-control=bitrate bitrate=800000 complexity=low gop-size=2000 multi-thread=1 usage-type=camera min-force-key-unit-interval=100000000
+        capsfilter caps=video/x-h264,profile=constrained-baseline
+        h264parse config-interval=-1
+        capsfilter caps=video/x-h264,stream-format=byte-stream,alignment=au
+        "#);
+    }
+
+    #[test]
+    fn still_by_the_hardware() {
+        let camera = CameraSource::File("/var/door/closed.JPG".into());
+        insta::assert_snapshot!(written(&picture(&camera, &VIDEO, Encoder::Hardware)), @r#"
+        filesrc location="/var/door/closed.JPG"
+        decodebin
+        videoconvert
+        videoscale add-borders=true
+        imagefreeze is-live=true
+        capsfilter caps=video/x-raw,format=I420,width=640,height=480,framerate=25/1,pixel-aspect-ratio=1/1
+        queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0
+        v4l2h264enc name=video-encoder extra-controls={"repeat_sequence_header": 1, "video_bitrate": 800000, "h264_i_frame_period": 2000}
+        capsfilter caps=video/x-h264,profile=constrained-baseline,level=3.1
+        h264parse config-interval=-1
+        capsfilter caps=video/x-h264,stream-format=byte-stream,alignment=au
+        "#);
+    }
+
+    #[test]
+    fn placeholders_in_x264() {
+        let mut elements = placeholder_picture(&VIDEO, Encoder::X264);
+        elements.extend(placeholder_sound());
+        insta::assert_snapshot!(written(&elements), @"
+        videotestsrc is-live=true pattern=black
+        capsfilter name=frame-counter caps=video/x-raw,format=I420,width=640,height=480,framerate=25/1,pixel-aspect-ratio=1/1
+        queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0
+        x264enc name=video-encoder tune=zerolatency speed-preset=ultrafast bitrate=800 key-int-max=2000 threads=1 bframes=0 vbv-buf-capacity=300 min-force-key-unit-interval=100000000
+        capsfilter caps=video/x-h264,profile=constrained-baseline
+        h264parse config-interval=-1
+        capsfilter caps=video/x-h264,stream-format=byte-stream,alignment=au
+        audiotestsrc is-live=true wave=silence samplesperbuffer=480
+        capsfilter caps=audio/x-raw,format=S16LE,layout=interleaved,rate=48000,channels=1
+        ");
+    }
+
+    #[test]
+    fn microphones() {
+        insta::assert_snapshot!(written(&sound(&MicrophoneSource::Tone(440))), @"
+        audiotestsrc is-live=true wave=sine freq=440 volume=0.355 samplesperbuffer=480
+        capsfilter caps=audio/x-raw,format=S16LE,layout=interleaved,rate=48000,channels=1
+        ");
+        insta::assert_snapshot!(written(&sound(&MicrophoneSource::File("/var/door/voice.wav".into()))), @r#"
+        filesrc location="/var/door/voice.wav"
+        decodebin
+        audioconvert
+        audioresample
+        capsfilter caps=audio/x-raw,format=S16LE,layout=interleaved,rate=48000,channels=1
+        clocksync
+        "#);
+    }
+
+    #[test]
+    fn speakers() {
+        insta::assert_snapshot!(written(&speaker(&SpeakerSink::Discard)), @"
+        audiotestsrc is-live=true wave=silence samplesperbuffer=480
+        capsfilter name=mixing-point caps=audio/x-raw,format=S16LE,layout=interleaved,rate=48000,channels=1
+        fakesink sync=true
+        ");
+        insta::assert_snapshot!(written(&speaker(&SpeakerSink::File("/tmp/heard.wav".into()))), @r#"
+        audiotestsrc is-live=true wave=silence samplesperbuffer=480
+        capsfilter name=mixing-point caps=audio/x-raw,format=S16LE,layout=interleaved,rate=48000,channels=1
+        wavenc
+        filesink location="/tmp/heard.wav" buffer-mode=unbuffered sync=true
+        "#);
+    }
+
+    #[test]
+    fn what_each_peer_has() {
+        insta::assert_snapshot!(written(&picture_packets(Encoder::Vp8)), @"
+        rtpvp8pay picture-id-mode=15-bit pt=96 mtu=1200
+        capsfilter caps=application/x-rtp,media=video,payload=96
+        ");
+        insta::assert_snapshot!(written(&picture_packets(Encoder::Hardware)), @"
+        rtph264pay config-interval=-1 aggregate-mode=zero-latency pt=96 mtu=1200
+        capsfilter caps=application/x-rtp,media=video,payload=96
+        ");
+        insta::assert_snapshot!(written(&sound_packets()), @"
+        opusenc audio-type=voice frame-size=20 bitrate=32000 inband-fec=true packet-loss-percentage=5
+        rtpopuspay pt=97 mtu=1200
+        capsfilter caps=application/x-rtp,media=audio,payload=97
+        ");
+        insta::assert_snapshot!(written(&voice()), @"
+        rtpopusdepay
+        opusdec use-inband-fec=true plc=true
+        audioconvert
+        audioresample
+        capsfilter caps=audio/x-raw,format=S16LE,layout=interleaved,rate=48000,channels=1
+        ");
+    }
+
+    #[test]
+    fn what_is_offered() {
+        insta::assert_snapshot!(Encoder::Vp8.offered(), @"application/x-rtp,media=video,clock-rate=90000,payload=96,encoding-name=VP8");
+        insta::assert_snapshot!(Encoder::Hardware.offered(), @"application/x-rtp,media=video,clock-rate=90000,payload=96,encoding-name=H264,packetization-mode=1,profile-level-id=42e01f,level-asymmetry-allowed=1");
+        insta::assert_snapshot!(offered_sound(), @"application/x-rtp,media=audio,encoding-name=OPUS,clock-rate=48000,payload=97,encoding-params=2,minptime=10,useinbandfec=1");
+    }
+}

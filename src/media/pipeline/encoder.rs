@@ -151,3 +151,26 @@ fn constrained_baseline(level: Option<&'static str>) -> Vec<Element> {
         filter(Caps { media_type: "video/x-h264", fields: stream }),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hardware_is_preferred_and_vp8_is_always_good_enough() {
+        let everything = |_: &str| true;
+        let no_hardware = |element: &str| element != "v4l2h264enc";
+        let nothing = |_: &str| false;
+        let choices = [
+            (VideoCodec::Auto, Ok(Encoder::Hardware), Ok(Encoder::Vp8), MissingElement("vp8enc")),
+            (VideoCodec::Openh264, Ok(Encoder::Openh264), Ok(Encoder::Openh264), MissingElement("openh264enc")),
+            (VideoCodec::Vp8, Ok(Encoder::Vp8), Ok(Encoder::Vp8), MissingElement("vp8enc")),
+            (VideoCodec::X264, Ok(Encoder::X264), Ok(Encoder::X264), MissingElement("x264enc")),
+        ];
+        for (codec, with_hardware, without, missing) in choices {
+            assert_eq!(Encoder::choose(codec, everything), with_hardware);
+            assert_eq!(Encoder::choose(codec, no_hardware), without);
+            assert_eq!(Encoder::choose(codec, nothing), Err(missing));
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! Keeps one child alive: configures it, pings it, buries it, starts the next. It knows nothing of sessions and peers.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -16,6 +18,8 @@ pub(super) struct Supervisor {
     settings: MediaSettings,
     patience: Patience,
     events: mpsc::Sender<WorkerEvent>,
+    /// Of the present child, 0 without one.
+    pid: Arc<AtomicU32>,
     /// A child was ready before: the door learns of the next as of a restart.
     served: bool,
 }
@@ -34,8 +38,9 @@ impl Supervisor {
         settings: MediaSettings,
         patience: Patience,
         events: mpsc::Sender<WorkerEvent>,
+        pid: Arc<AtomicU32>,
     ) -> Self {
-        Self { command, settings, patience, events, served: false }
+        Self { command, settings, patience, events, pid, served: false }
     }
 
     /// Until the door drops its handle.
@@ -65,8 +70,10 @@ impl Supervisor {
     }
 
     async fn attend(&mut self, mut child: Child, orders: &mut mpsc::Receiver<Order>) -> End {
+        self.pid.store(child.id().unwrap_or_default(), Ordering::Relaxed);
         tracing::info!(pid = child.id(), "the media worker was started");
         let end = self.serve(&mut child, orders).await;
+        self.pid.store(0, Ordering::Relaxed);
         let status = child.kill().await;
         match (end, status) {
             (End::Died(reason), Ok(status)) => End::Died(format!("{reason} ({status})")),
