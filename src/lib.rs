@@ -13,9 +13,13 @@
 //! ```
 
 pub mod call;
+pub mod cli;
 pub mod clock;
 pub mod config;
+
 pub mod daemon;
+pub mod demo;
+pub mod door;
 pub mod hub;
 pub mod ids;
 pub mod media;

@@ -1,0 +1,192 @@
+//! The command line: what can be asked of the binary, and with which exit code it answers.
+//!
+//! 0 done, 64 usage, 69 something needed is not there, 70 internal, 77 permission, 78 configuration.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::diagnostics::Diagnostics;
+use crate::config::door::DoorConfig;
+use crate::config::hub::HubConfig;
+use crate::daemon::{logging, notify};
+use crate::media::worker::WorkerCommand;
+use crate::{demo, door, hub};
+
+/// Wrong words on the command line.
+const USAGE: u8 = 64;
+/// A bug, or a world that does not do what it promises.
+const INTERNAL: u8 = 70;
+/// A file that may not be read.
+const PERMISSION: u8 = 77;
+/// A configuration that cannot be used.
+const CONFIGURATION: u8 = 78;
+
+#[derive(Debug, Parser)]
+#[command(name = "doorward", version, about = "The firmware of an open door intercom", max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the door station
+    Run {
+        /// Its configuration
+        #[arg(long, value_name = "FILE", default_value = "/etc/doorward/door.toml")]
+        config: PathBuf,
+    },
+    /// Run the signaling hub
+    Hub {
+        /// Its configuration
+        #[arg(long, value_name = "FILE", default_value = "/etc/doorward/hub.toml")]
+        config: PathBuf,
+    },
+    /// Hub, simulated door and app on this machine: no hardware, no configuration
+    Demo(demo::Arguments),
+    /// Check configuration files and print every problem with its place
+    Check {
+        /// door.toml or hub.toml
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// The media child process, started by `run`
+    #[command(hide = true)]
+    MediaWorker,
+}
+
+/// Runs what the command line asks for.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are errors to clap, not to us. A closed terminal cannot be told anything.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    match arguments.command {
+        Command::Run { config } => run_door(&config),
+        Command::Hub { config } => run_hub(&config),
+        Command::Demo(arguments) => {
+            logging::start("warn");
+            finish(block_on(demo::run(arguments, stop_signal())))
+        }
+        Command::Check { files } => check(&files),
+        Command::MediaWorker => media_worker(),
+    }
+}
+
+fn run_door(path: &std::path::Path) -> ExitCode {
+    let config = match DoorConfig::load(path) {
+        Ok(config) => config,
+        Err(diagnostics) => return refuse(&diagnostics),
+    };
+    logging::start(config.log.level.as_str());
+    let worker = match WorkerCommand::of_this_binary() {
+        Ok(worker) => worker,
+        Err(error) => return finish(Err(anyhow::Error::from(error).context("finding this binary"))),
+    };
+    let ready = |started: &door::Started| {
+        if let Some(address) = started.panel {
+            println!("ready panel=http://{address}/");
+        } else {
+            println!("ready");
+        }
+    };
+    finish(block_on(door::run(config, worker, ready, stop_signal())))
+}
+
+fn run_hub(path: &std::path::Path) -> ExitCode {
+    let config = match HubConfig::load(path) {
+        Ok(config) => config,
+        Err(diagnostics) => return refuse(&diagnostics),
+    };
+    logging::start(config.log.level.as_str());
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let ready = |address| {
+        println!("ready hub={scheme}://{address}");
+        notify::ready();
+    };
+    let result = block_on(async { Ok(hub::run(config, ready, stop_signal()).await) });
+    match result {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            eprintln!("doorward: {error}");
+            ExitCode::from(error.exit_code())
+        }
+        Err(error) => finish(Err(error)),
+    }
+}
+
+#[cfg(feature = "media")]
+fn media_worker() -> ExitCode {
+    crate::media::gst::run_worker()
+}
+
+#[cfg(not(feature = "media"))]
+fn media_worker() -> ExitCode {
+    eprintln!("doorward: this binary was built without the feature `media`: it is a hub, not a door");
+    ExitCode::from(CONFIGURATION)
+}
+
+/// Prints every problem of every file. Warnings alone are no failure.
+fn check(files: &[PathBuf]) -> ExitCode {
+    let mut failed = false;
+    for file in files {
+        let diagnostics = if is_hub(file) { HubConfig::check(file) } else { DoorConfig::check(file) };
+        if diagnostics.is_empty() {
+            println!("{}: good", file.display());
+        } else {
+            eprint!("{diagnostics}");
+        }
+        failed |= diagnostics.has_errors();
+    }
+    if failed { ExitCode::from(CONFIGURATION) } else { ExitCode::SUCCESS }
+}
+
+/// A file is the hub's by its tables, and by its name where it has none of either kind.
+fn is_hub(file: &std::path::Path) -> bool {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let has = |table: &str| text.lines().any(|line| line.trim_start().starts_with(table));
+    if has("[[button]]") || has("[door]") || has("[hub]") {
+        return false;
+    }
+    has("[server]") || file.file_name().is_some_and(|name| name.to_string_lossy().contains("hub"))
+}
+
+/// Resolves when the process is asked to end.
+pub(crate) async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+pub(crate) fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
+}
+
+/// Prints a configuration's problems and refuses to start.
+pub(crate) fn refuse(diagnostics: &Diagnostics) -> ExitCode {
+    eprint!("{diagnostics}");
+    ExitCode::from(CONFIGURATION)
+}
+
+/// Turns a result into an exit code, and says what went wrong.
+pub(crate) fn finish(result: anyhow::Result<()>) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    eprintln!("doorward: {error:#}");
+    let permission = error.chain().any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
+    });
+    ExitCode::from(if permission { PERMISSION } else { INTERNAL })
+}

@@ -1,0 +1,394 @@
+//! The door's loop: the only place where buttons, light, sound, signaling and media meet the station.
+//!
+//! One task, one sleep. Each turn reads the clock once, lets one thing happen, and carries out what the machines order.
+//! Nothing here decides anything about a call, and nothing here waits: a slow adapter becomes an event, never a pause.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::mpsc;
+
+use crate::call::{self, Action, Event, Rules, Station};
+use crate::clock;
+use crate::config::door::{DoorConfig, PanelTable};
+use crate::daemon::notify;
+use crate::ids::RequestKey;
+use crate::media::protocol::{Order, Report, ToneStep};
+use crate::media::worker::{Patience, Worker, WorkerCommand, WorkerEvent};
+use crate::moment::Moment;
+use crate::panel::button::{Buttons, Gesture, GestureKind};
+use crate::panel::light::Light;
+use crate::panel::page::{self, Page, PageSettings};
+use crate::panel::sound::Sound;
+use crate::panel::{Edge, Frame, Lines, Strip};
+use crate::signaling::client::{self, Client, Told};
+use crate::signaling::protocol::{EventKind, VerbAnswer};
+
+/// How long the hub may take to answer the last verbs when the daemon is told to stop.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What the outside may want to know of a door that has started.
+#[derive(Debug, Clone)]
+pub struct Started {
+    /// Where the simulated panel can be seen, if that is the panel.
+    pub panel: Option<std::net::SocketAddr>,
+}
+
+/// Runs a door station until `stop` resolves. `worker` is how its media child is started.
+///
+/// # Errors
+/// The door could not be started. Nothing that happens afterwards is an error: it is shown, logged, and tried again.
+pub async fn run(
+    config: DoorConfig,
+    worker: WorkerCommand,
+    ready: impl FnOnce(&Started),
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let settings = signaling_settings(&config)?;
+    let Panel { lines, strip, page } = open_panel(&config).await?;
+    let (worker, reports) = Worker::spawn(worker, config.media_settings(), Patience::default())?;
+    let (client, told) = Client::connect(settings)?;
+    let door = Door {
+        station: Station::new(rules(&config), clock::boot_id()),
+        buttons: Buttons::new((&config.gestures).into(), config.button.iter().map(|button| button.id.clone())),
+        light: Light::new(strip.length()).with_brightness(config.light.brightness),
+        sound: Sound::new(),
+        strip,
+        page,
+        client,
+        worker,
+        shown: Frame::new(),
+        playing: None,
+        unanswered: BTreeSet::new(),
+    };
+    ready(&Started { panel: door.page.as_ref().map(Page::address) });
+    notify::ready();
+    door.serve(Inputs { lines, told, reports }, stop).await;
+    notify::stopping();
+    Ok(())
+}
+
+/// The station's rules, from what the installer wrote.
+fn rules(config: &DoorConfig) -> Rules {
+    Rules {
+        door_name: config.door.name.clone(),
+        buttons: config
+            .button
+            .iter()
+            .map(|button| call::Button {
+                id: button.id.clone(),
+                label: button.label.clone(),
+                receiver: (&button.receiver).into(),
+            })
+            .collect(),
+        call_type: config.call.call_type,
+        early_picture: config.call.early_picture,
+        press_again: config.call.press_again,
+        incoming: config.call.incoming,
+        second_button: config.call.second_button,
+        dial_deadline: config.call.dial_deadline,
+        connect_deadline: config.call.connect_deadline,
+        media_grace: config.call.media_grace,
+        maximum_duration: config.call.maximum_duration,
+    }
+}
+
+fn signaling_settings(config: &DoorConfig) -> anyhow::Result<client::Settings> {
+    let credential = config
+        .hub
+        .credential
+        .read(std::env::var_os("CREDENTIALS_DIRECTORY").as_deref())
+        .context("the door's credential")?;
+    let authority = match &config.hub.ca_file {
+        Some(path) => {
+            Some(std::fs::read(path).with_context(|| format!("the authority's certificates, {}", path.display()))?)
+        }
+        None => None,
+    };
+    Ok(client::Settings { address: config.hub.address.clone(), credential, authority })
+}
+
+/// The panel's back ends.
+struct Panel {
+    lines: Box<dyn Lines>,
+    strip: Box<dyn Strip>,
+    /// Where the panel is simulated.
+    page: Option<Page>,
+}
+
+async fn open_panel(config: &DoorConfig) -> anyhow::Result<Panel> {
+    match &config.panel {
+        PanelTable::Page(table) => {
+            let settings = PageSettings {
+                listen: table.listen,
+                name: config.door.name.clone(),
+                buttons: config.button.iter().map(|button| (button.id.clone(), button.label.clone())).collect(),
+                leds: usize::from(config.light.leds),
+            };
+            let (page, lines, strip) = page::open(settings).await.context("the simulated panel")?;
+            Ok(Panel { lines: Box::new(lines), strip: Box::new(strip), page: Some(page) })
+        }
+    }
+}
+
+/// Where facts come from.
+struct Inputs {
+    lines: Box<dyn Lines>,
+    told: mpsc::Receiver<Told>,
+    reports: mpsc::Receiver<WorkerEvent>,
+}
+
+struct Door {
+    station: Station,
+    buttons: Buttons,
+    light: Light,
+    sound: Sound,
+    strip: Box<dyn Strip>,
+    page: Option<Page>,
+    client: Client,
+    worker: Worker,
+    /// The frame that is on the strip: only changes are written.
+    shown: Frame,
+    /// The tone that plays: only changes are ordered.
+    playing: Option<ToneStep>,
+    /// Verbs whose answers a farewell waits for.
+    unanswered: BTreeSet<RequestKey>,
+}
+
+impl Door {
+    async fn serve(mut self, mut inputs: Inputs, stop: impl Future<Output = ()>) {
+        tokio::pin!(stop);
+        let mut stopping: Option<Moment> = None;
+        self.render(clock::now());
+        loop {
+            let deadline = [self.deadline(), stopping].into_iter().flatten().min();
+            tokio::select! {
+                edge = inputs.lines.next_edge() => match edge {
+                    Ok(edge) => self.edge(&edge),
+                    Err(error) => tracing::warn!(%error, "the buttons cannot be read"),
+                },
+                Some(told) = inputs.told.recv() => self.told(told),
+                Some(event) = inputs.reports.recv() => self.worker_told(event),
+                () = clock::sleep_until(deadline) => {}
+                () = &mut stop, if stopping.is_none() => {
+                    stopping = Some(clock::now() + FAREWELL);
+                    self.happened(clock::now(), Event::ShutDown);
+                }
+            }
+            let now = clock::now();
+            self.run_due(now);
+            self.render(now);
+            if stopping.is_some_and(|deadline| now >= deadline || self.unanswered.is_empty()) {
+                return;
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<Moment> {
+        let station = self.station.poll_timeout().map(|(deadline, _)| deadline);
+        let buttons = self.buttons.poll_timeout().map(|(deadline, _)| deadline);
+        let light = self.light.poll_timeout().map(|(deadline, _)| deadline);
+        let sound = self.sound.poll_timeout(clock::now()).map(|(deadline, _)| deadline);
+        [station, buttons, light, sound].into_iter().flatten().min()
+    }
+
+    fn run_due(&mut self, now: Moment) {
+        let gestures = self.buttons.handle_timeout(now);
+        self.gestures(now, gestures);
+        let actions = self.station.handle_timeout(now);
+        self.perform(now, actions);
+    }
+
+    fn edge(&mut self, edge: &Edge) {
+        let now = clock::now();
+        let gestures = self.buttons.handle(now, edge);
+        self.gestures(now, gestures);
+    }
+
+    fn gestures(&mut self, now: Moment, gestures: Vec<Gesture>) {
+        for Gesture { button, kind, at } in gestures {
+            tracing::info!(%button, ?kind, "button");
+            // The station's clock is the loop's: a gesture is handled when it is known, not when it was made.
+            tracing::debug!(?at, "edge");
+            let event = match kind {
+                GestureKind::Pressed => Event::Pressed(button),
+                GestureKind::Released => Event::Released(button),
+                GestureKind::Held => Event::Held(button),
+                GestureKind::Stuck => Event::StuckChanged { button, stuck: true },
+                GestureKind::Freed => Event::StuckChanged { button, stuck: false },
+            };
+            self.happened(now, event);
+        }
+    }
+
+    fn told(&mut self, told: Told) {
+        let event = match told {
+            Told::Answered { request, result } => {
+                self.unanswered.remove(&request.key);
+                match result {
+                    Ok(VerbAnswer::Call(call)) => Event::VerbAnswered { request, result: Ok(call) },
+                    Err(refusal) => Event::VerbAnswered { request, result: Err(refusal) },
+                    Ok(VerbAnswer::Token(_)) => return,
+                }
+            }
+            Told::Down => {
+                tracing::warn!("the hub is not reached");
+                Event::LinkDown
+            }
+            Told::Event(event) => {
+                tracing::info!(session = %event.session_id, entry = %event.entry, event = name_of(&event.event), "call");
+                Event::HubTold(event)
+            }
+            Told::Joined { session_id, ice_servers } => Event::SessionJoined { session_id, ice_servers },
+            Told::JoinRefused { session_id, refusal } => {
+                let code = refusal.map(|refusal| refusal.code);
+                tracing::info!(session = %session_id, ?code, "the media session is over");
+                return;
+            }
+            Told::Signal { session_id, device_id, peer, signal } => {
+                Event::SignalCame { session_id, device_id, peer, signal }
+            }
+            Told::Unauthorized => {
+                tracing::error!("the hub does not know this door's credential");
+                return;
+            }
+            Told::Up { calls } => {
+                tracing::info!("the hub is reached");
+                Event::LinkUp { calls }
+            }
+        };
+        self.happened(clock::now(), event);
+    }
+
+    fn worker_told(&mut self, event: WorkerEvent) {
+        let event = match event {
+            WorkerEvent::Died { reason } => {
+                tracing::warn!(reason, "the media worker died");
+                self.happened(clock::now(), Event::CapturingChanged { camera: false, microphone: false });
+                Event::MediaDied
+            }
+            WorkerEvent::Restarted { encoder } => {
+                tracing::info!(encoder, "media worker ready again");
+                // The new worker is silent until told otherwise.
+                self.playing = None;
+                Event::MediaRestarted
+            }
+            WorkerEvent::Report(report) => match report {
+                Report::Capturing { camera, microphone } => {
+                    tracing::info!(camera, microphone, "capture devices");
+                    Event::CapturingChanged { camera, microphone }
+                }
+                Report::Connected { session_id, peer } => {
+                    tracing::info!(session = %session_id, %peer, "media connected");
+                    Event::MediaConnected { session_id, peer }
+                }
+                Report::Lost { session_id, peer, reason } => {
+                    tracing::warn!(session = %session_id, %peer, reason, "media lost");
+                    Event::MediaLost { session_id, peer }
+                }
+                Report::Pong { .. } => return,
+                Report::Ready { encoder } => {
+                    tracing::info!(encoder, "media worker ready");
+                    return;
+                }
+                Report::SessionStopped { session_id } => Event::MediaStopped { session_id },
+                Report::Signal { session_id, peer, signal } => Event::MediaSignalMade { session_id, peer, signal },
+                Report::SpeakerLevel { dbfs, hertz } => {
+                    if let Some(page) = &self.page {
+                        page.show_speaker(dbfs, hertz);
+                    }
+                    return;
+                }
+                Report::SourceFailed { source, message } => {
+                    tracing::warn!(?source, message, "a source failed");
+                    return;
+                }
+            },
+        };
+        self.happened(clock::now(), event);
+    }
+
+    fn happened(&mut self, now: Moment, event: Event) {
+        let actions = self.station.handle(now, event);
+        self.perform(now, actions);
+    }
+
+    fn perform(&mut self, now: Moment, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::AddPeer { session_id, peer, ice_servers } => {
+                    self.order(Order::AddPeer { session_id, peer, ice_servers });
+                }
+                Action::ApplySignal { peer, signal } => self.order(Order::ApplySignal { peer, signal }),
+                Action::Ask(request) => {
+                    self.unanswered.insert(request.key.clone());
+                    self.client.ask(request);
+                }
+                Action::Indicate(indication) => {
+                    self.light.show(now, &indication);
+                    self.sound.show(now, &indication);
+                    let status = format!("{:?}", indication.phase);
+                    notify::status(&status);
+                    if let Some(page) = &self.page {
+                        page.show_status(&status);
+                    }
+                }
+                Action::JoinSession(session_id) => self.client.start_session(session_id),
+                Action::LeaveSession(session_id) => self.client.end_session(session_id),
+                Action::OpenGate { peer } => self.order(Order::OpenGate { peer }),
+                Action::RemovePeer { peer } => self.order(Order::RemovePeer { peer }),
+                Action::SendSignal { session_id, device_id, peer, signal } => {
+                    self.client.signal(session_id, Some(device_id), peer, signal);
+                }
+                Action::StartMedia(session_id) => self.order(Order::StartSession { session_id }),
+                Action::StopMedia(session_id) => self.order(Order::StopSession { session_id }),
+                Action::Withdraw(key) => {
+                    self.unanswered.remove(&key);
+                    self.client.withdraw(key);
+                }
+            }
+        }
+    }
+
+    fn order(&self, order: Order) {
+        if let Err(error) = self.worker.send(order) {
+            // It is found hanging and started anew; the station then orders its connections again.
+            tracing::warn!(%error, "an order for the media worker was dropped");
+        }
+    }
+
+    /// Light and sound, only where they change.
+    fn render(&mut self, now: Moment) {
+        let frame = self.light.frame(now);
+        if frame != self.shown {
+            if let Err(error) = self.strip.show(&frame) {
+                tracing::warn!(%error, "the light failed");
+            }
+            self.shown = frame;
+        }
+        let tone = self.sound.step(now);
+        if tone != self.playing {
+            self.order(Order::Play { tone });
+            self.playing = tone;
+        }
+    }
+}
+
+const fn name_of(event: &EventKind) -> &'static str {
+    match event {
+        EventKind::CallAnsweredElsewhere { .. } => "callAnsweredElsewhere",
+        EventKind::CallDelivered { .. } => "callDelivered",
+        EventKind::CallEnded { .. } => "callEnded",
+        EventKind::CallUpdated { .. } => "callUpdated",
+        EventKind::CallViewed { .. } => "callViewed",
+        EventKind::IncomingCallCancelled { .. } => "incomingCallCancelled",
+        EventKind::IncomingCallReceived { .. } => "incomingCallReceived",
+        EventKind::OutgoingCallAccepted { .. } => "outgoingCallAccepted",
+        EventKind::OutgoingCallRejected { .. } => "outgoingCallRejected",
+        EventKind::ParticipantJoined { .. } => "participantJoined",
+        EventKind::ParticipantLeft { .. } => "participantLeft",
+        EventKind::PressWaiting { .. } => "pressWaiting",
+        EventKind::ViewerLeft { .. } => "viewerLeft",
+    }
+}
