@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 use crate::config::diagnostics::Diagnostics;
 use crate::config::door::DoorConfig;
 use crate::config::hub::HubConfig;
-use crate::daemon::{logging, notify};
+use crate::daemon::logging;
 use crate::media::worker::WorkerCommand;
 use crate::{demo, door, hub};
 
@@ -39,12 +39,8 @@ enum Command {
         #[arg(long, value_name = "FILE", default_value = "/etc/doorward/door.toml")]
         config: PathBuf,
     },
-    /// Run the signaling hub
-    Hub {
-        /// Its configuration
-        #[arg(long, value_name = "FILE", default_value = "/etc/doorward/hub.toml")]
-        config: PathBuf,
-    },
+    /// Run the signaling hub, or administer its directory
+    Hub(hub::command::Arguments),
     /// Hub, simulated door and app on this machine: no hardware, no configuration
     Demo(demo::Arguments),
     /// Check configuration files and print every problem with its place
@@ -70,7 +66,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match arguments.command {
         Command::Run { config } => run_door(&config),
-        Command::Hub { config } => run_hub(&config),
+        Command::Hub(arguments) => hub::command::run(arguments),
         Command::Demo(arguments) => {
             logging::start("warn");
             finish(block_on(demo::run(arguments, stop_signal())))
@@ -98,28 +94,6 @@ fn run_door(path: &std::path::Path) -> ExitCode {
         }
     };
     finish(block_on(door::run(config, worker, ready, stop_signal())))
-}
-
-fn run_hub(path: &std::path::Path) -> ExitCode {
-    let config = match HubConfig::load(path) {
-        Ok(config) => config,
-        Err(diagnostics) => return refuse(&diagnostics),
-    };
-    logging::start(config.log.level.as_str());
-    let scheme = if config.tls.is_some() { "https" } else { "http" };
-    let ready = |address| {
-        println!("ready hub={scheme}://{address}");
-        notify::ready();
-    };
-    let result = block_on(async { Ok(hub::run(config, ready, stop_signal()).await) });
-    match result {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(error)) => {
-            eprintln!("doorward: {error}");
-            ExitCode::from(error.exit_code())
-        }
-        Err(error) => finish(Err(error)),
-    }
 }
 
 #[cfg(feature = "media")]
