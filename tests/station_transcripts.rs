@@ -3,8 +3,8 @@
 mod station_rig;
 
 use doorward::call::{Event, IncomingCalls, PressAgain, Rules, SecondButton};
-use doorward::ids::PeerId;
-use doorward::signaling::protocol::{CallStatus, EndReason, ErrorCode, EventKind, Refusal};
+use doorward::ids::{EntryNumber, PeerId};
+use doorward::signaling::protocol::{Call, CallStatus, EndReason, ErrorCode, EventKind, Refusal};
 use insta::assert_snapshot;
 use station_rig::*;
 
@@ -194,8 +194,8 @@ fn a_call_left_from_before_a_restart_is_closed_first() {
     assert_snapshot!(bench.transcript(), @r"
     0.000s > answer to initiate group flat #1: ErrCallBusySelf
                ask reject s9 Cancelled #2
-               ask initiate group flat #3
     0.000s > answer to reject s9 Cancelled #2: s9 Cancelled
+               ask initiate group flat #3
     0.000s > answer to initiate group flat #3: s1 Initiated
                join session s1
                start media s1
@@ -255,6 +255,52 @@ fn an_abandoned_attempt_that_succeeds_is_cancelled() {
     15.000s > pressed back
                 ask initiate user carl #3
                 show dialing
+    ");
+}
+
+#[test]
+fn an_abandoned_attempt_that_rings_all_the_same_is_cancelled_once() {
+    let mut bench = bench();
+    bench.happens(pressed("front")).passes(15_000).so_far();
+    bench.happens(delivered(1, 1, 0)).happens(delivered(1, 2, 0)).happens(viewed(1, "anna-phone"));
+    assert_snapshot!(bench.transcript(), @r"
+    15.000s > s1 callDelivered 1+0
+                ask reject s1 Cancelled #2
+    15.000s > s1 callDelivered 2+0
+    15.000s > s1 callViewed anna-phone
+    ");
+}
+
+#[test]
+fn an_abandoned_attempt_that_is_answered_all_the_same_is_ended() {
+    let mut bench = bench();
+    bench.happens(pressed("front")).passes(15_000).so_far().happens(accepted(1, "anna-phone"));
+    assert_snapshot!(bench.transcript(), @r"
+    15.000s > s1 outgoingCallAccepted by anna-phone
+                ask end s1 #2
+    ");
+}
+
+#[test]
+fn what_was_held_back_while_dialing_is_heard_when_the_attempt_is_abandoned() {
+    let mut bench = bench();
+    bench.happens(pressed("front")).happens(incoming(7, "anna-phone")).so_far().passes(15_000);
+    assert_snapshot!(bench.transcript(), @r"
+    15.000s * dial is due
+                withdraw #1
+                show incoming
+    ");
+}
+
+#[test]
+fn what_was_held_back_while_dialing_is_refused_at_shut_down() {
+    let mut bench = bench();
+    bench.happens(pressed("front")).happens(incoming(7, "anna-phone")).so_far().happens(Event::ShutDown);
+    assert_snapshot!(bench.transcript(), @r"
+    0.000s > shut down
+               withdraw #1
+               ask reject s7 Busy #2
+               show idle
     ");
 }
 
@@ -486,8 +532,9 @@ fn a_cancel_that_lost_to_an_accept_ends_the_call_and_opens_no_gate() {
                stop media s1
                show outcome cancelled
     5.000s > s1 outgoingCallAccepted by anna-phone
-    5.000s > answer to reject s1 Cancelled #2: ErrCallOngoingToInvalid
                ask end s1 #3
+    5.000s > answer to reject s1 Cancelled #2: ErrCallOngoingToInvalid
+               ask end s1 #4
     5.000s > answer to end s1 #3: s1 Ended
     ");
 }
@@ -543,17 +590,78 @@ fn a_hub_that_lost_the_call_ends_the_ring() {
     bench.rings().so_far().happens(Event::LinkDown).passes(2_000);
     bench.happens(Event::LinkUp { calls: Vec::new() }).passes(20_000);
     assert_snapshot!(bench.transcript(), @r"
-    0.000s > link down
-               show ringing 0+0 looking 0, link down
-    2.000s > link up
+     0.000s > link down
+                show ringing 0+0 looking 0, link down
+     2.000s > link up
+                show ringing 0+0 looking 0
+    12.000s * link is due
+                ask reject s1 Cancelled #2
+                leave session s1
+                stop media s1
+                show outcome failed
+    16.000s * outcome is due
+                show idle
+    ");
+}
+
+#[test]
+fn a_welcome_older_than_the_call_is_no_reason_to_end_it() {
+    let mut bench = bench();
+    bench.happens(Event::LinkDown).happens(pressed("front")).answers(1, Ok(call(1, CallStatus::Initiated))).so_far();
+    bench.happens(Event::LinkUp { calls: Vec::new() }).passes(500).happens(session_joined(1)).passes(30_000);
+    assert_snapshot!(bench.transcript(), @r"
+    0.000s > link up
                show ringing 0+0 looking 0
-    5.000s * link is due
+    0.500s > s1 session joined
+    ");
+}
+
+#[test]
+fn a_hub_that_lost_the_answer_ends_the_call() {
+    let mut bench = bench();
+    bench.talks().so_far().happens(Event::LinkDown);
+    bench.happens(Event::LinkUp { calls: vec![Call { entry: EntryNumber(1_002), ..call(1, CallStatus::Initiated) }] });
+    assert_snapshot!(bench.transcript(), @r"
+    0.000s > link down
+               show ongoing, link down
+    0.000s > link up s1 Initiated
                ask reject s1 Cancelled #2
                leave session s1
                stop media s1
-               show outcome failed
-    9.000s * outcome is due
-               show idle
+               show ending
+    ");
+}
+
+#[test]
+fn a_participant_whom_the_hub_does_not_name_any_more_is_sent_away() {
+    let mut bench = bench();
+    bench.talks().happens(participant_joined(1, "ben-phone")).so_far().happens(Event::LinkDown);
+    let anna = call_of(1, "anna-phone", CallStatus::Ongoing).participants;
+    let known = Call { entry: EntryNumber(1_002), participants: anna, ..call(1, CallStatus::Ongoing) };
+    bench.happens(Event::LinkUp { calls: vec![known] });
+    assert_snapshot!(bench.transcript(), @r"
+    0.000s > link down
+               show ongoing, link down
+    0.000s > link up s1 Ongoing
+               remove peer-2
+               show ongoing
+    ");
+}
+
+#[test]
+fn calls_that_are_nobodys_are_closed_when_the_hub_is_back() {
+    let mut bench = bench();
+    let calls = vec![
+        call(3, CallStatus::Initiated),
+        call(4, CallStatus::Ongoing),
+        call_of(5, "anna-phone", CallStatus::Ongoing),
+        call_of(6, "ben-phone", CallStatus::Initiated),
+    ];
+    assert_snapshot!(bench.happens(Event::LinkUp { calls }).transcript(), @r"
+    0.000s > link up s3 Initiated s4 Ongoing s5 Ongoing s6 Initiated
+               ask reject s3 Cancelled #1
+               ask end s4 #2
+               ask end s5 #3
     ");
 }
 
@@ -591,6 +699,27 @@ fn a_residents_call_that_was_over_before_the_answer() {
     0.000s > answer to accept s7 #1: ErrCallTerminated
                leave session s7
                show outcome cancelled
+    ");
+}
+
+#[test]
+fn an_answer_that_never_arrives_is_taken_back() {
+    let mut bench = bench();
+    bench.happens(incoming(7, "anna-phone")).happens(pressed("front")).happens(Event::Released(button("front")));
+    bench.so_far().happens(Event::LinkDown).passes(20_000);
+    bench.refuses(2, ErrorCode::ErrCallOngoingToInvalid);
+    assert_snapshot!(bench.transcript(), @r"
+     0.000s > link down
+                show connecting, link down
+    15.000s * connect is due
+                withdraw #1
+                ask reject s7 Rejected #2
+                leave session s7
+                show outcome medialost, link down
+    19.000s * outcome is due
+                show idle, link down
+    20.000s > answer to reject s7 Rejected #2: ErrCallOngoingToInvalid
+                ask end s7 #3
     ");
 }
 
@@ -808,12 +937,11 @@ fn a_waiting_button_that_is_pressed_again_in_its_turn_rings_once() {
     assert_snapshot!(bench.transcript(), @r"
     1.000s > pressed back
                ask initiate user carl #3
-               show dialing, back waits, yes 1
-    1.000s > answer to initiate user carl #3: ErrReceiverNotFound
-               show outcome failed, back waits, yes 1
-    5.000s * outcome is due
-               ask initiate user carl #4
                show dialing, yes 1
+    1.000s > answer to initiate user carl #3: ErrReceiverNotFound
+               show outcome failed, yes 1
+    5.000s * outcome is due
+               show idle, yes 1
     ");
 }
 
@@ -826,7 +954,8 @@ fn a_waiting_button_has_its_turn_after_a_residents_call_too() {
     bench.happens(told(7, EventKind::IncomingCallCancelled { call }));
     assert_snapshot!(bench.transcript(), @r"
     0.000s > s7 incomingCallCancelled Cancelled
-               show idle, back waits, yes 1
+               ask initiate user carl #3
+               show dialing, yes 1
     ");
 }
 

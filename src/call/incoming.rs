@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use super::desk::Desk;
 use super::indication::Outcome;
 use super::live::{Call, Origin};
-use super::station::{Desk, Phase};
+use super::station::Phase;
 use super::talking::Talking;
 use super::{Button, IncomingCalls, Timer};
 use crate::ids::{ButtonId, SessionId};
-use crate::signaling::protocol::{Call as WireCall, EventKind, RejectStatus, Verb};
+use crate::signaling::protocol::{Call as WireCall, Event as HubEvent, EventKind, RejectStatus, Verb};
 
 /// The hub ends a ring; this is how long after its time the station waits for that.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -23,7 +24,7 @@ pub(super) struct Incoming {
 
 impl Incoming {
     pub(super) fn begin(desk: &mut Desk, call: &WireCall, rings_for: u64, before: Phase) -> Phase {
-        let live = Call::new(call.session_id, Origin::Resident);
+        let live = Call::new(desk, call, Origin::Resident);
         match desk.rules.incoming {
             IncomingCalls::AutoAnswer => Talking::answer(desk, live),
             IncomingCalls::Reject => {
@@ -67,16 +68,17 @@ impl Incoming {
     pub(super) fn given_up(self, desk: &mut Desk, outcome: Outcome) -> Phase {
         tracing::debug!(session = %self.call.session, ?outcome, "incoming call given up");
         self.refuse(desk, RejectStatus::Rejected);
-        desk.rest()
+        desk.next_turn()
     }
 
-    pub(super) fn hub_told(mut self, desk: &mut Desk, event: EventKind) -> Phase {
-        match event {
+    pub(super) fn hub_told(mut self, desk: &mut Desk, told: HubEvent) -> Phase {
+        self.call.heard(desk, told.entry);
+        match told.event {
             EventKind::CallAnsweredElsewhere { .. }
             | EventKind::CallEnded { .. }
             | EventKind::IncomingCallCancelled { .. }
             | EventKind::OutgoingCallAccepted { .. }
-            | EventKind::OutgoingCallRejected { .. } => desk.rest(),
+            | EventKind::OutgoingCallRejected { .. } => desk.next_turn(),
             // Nothing is offered before the door answers, but who waits is remembered.
             EventKind::CallViewed { viewer: leg } | EventKind::ParticipantJoined { participant: leg } => {
                 self.call.arrived(desk, &leg.device_id);

@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use super::station::Desk;
-use super::{Action, Event};
-use crate::ids::{ButtonId, DeviceId, PeerId, SessionId};
-use crate::signaling::protocol::{IceServer, Signal};
+use super::desk::Desk;
+use super::{Action, Event, Timer};
+use crate::ids::{ButtonId, DeviceId, EntryNumber, PeerId, SessionId};
+use crate::signaling::protocol::{Call as WireCall, IceServer, ParticipantState, Signal};
 
 /// A connection that fails again and again is given up: the device is unreachable, not unlucky.
 const MOST_TRIES: u8 = 8;
@@ -27,6 +27,8 @@ pub(super) enum Origin {
 pub(super) struct Call {
     pub(super) session: SessionId,
     pub(super) origin: Origin,
+    /// The newest entry known here. A picture from before it is of the past.
+    entry: EntryNumber,
     media: Media,
     /// Known once the door's own media session is started.
     ice_servers: Option<Vec<IceServer>>,
@@ -77,8 +79,34 @@ impl Standing {
 }
 
 impl Call {
-    pub(super) const fn new(session: SessionId, origin: Origin) -> Self {
-        Self { session, origin, media: Media::Unneeded, ice_servers: None, devices: BTreeMap::new() }
+    pub(super) fn new(desk: &mut Desk, picture: &WireCall, origin: Origin) -> Self {
+        let (session, entry) = (picture.session_id, picture.entry);
+        desk.meet(session);
+        Self { session, origin, entry, media: Media::Unneeded, ice_servers: None, devices: BTreeMap::new() }
+    }
+
+    /// The hub told of an entry of this call: it knows of it.
+    pub(super) fn heard(&mut self, desk: &mut Desk, entry: EntryNumber) {
+        desk.timers.stop(Timer::Link);
+        self.entry = self.entry.max(entry);
+    }
+
+    /// Whether a picture was made before something that is known here.
+    pub(super) fn is_ahead_of(&self, picture: &WireCall) -> bool {
+        self.entry > picture.entry
+    }
+
+    /// Sends away every participant whom the hub does not name (any more).
+    pub(super) fn keep_only(&mut self, desk: &mut Desk, picture: &WireCall) {
+        let named = |device: &DeviceId| {
+            let mut participants = picture.participants.iter();
+            participants.any(|one| one.leg.device_id == *device && one.state == ParticipantState::Ongoing)
+        };
+        let talking = self.devices.iter().filter(|(_, standing)| standing.rank == Rank::Participant);
+        let gone: Vec<DeviceId> = talking.map(|(device, _)| device.clone()).filter(|device| !named(device)).collect();
+        for device in gone {
+            self.departed(desk, &device);
+        }
     }
 
     /// The call needs the camera from now on.
@@ -116,6 +144,7 @@ impl Call {
 
     /// The door's own media session is started: offers can be sent.
     fn joined(&mut self, desk: &mut Desk, ice_servers: Vec<IceServer>) {
+        desk.timers.stop(Timer::Link);
         self.ice_servers = Some(ice_servers);
         self.connect_all(desk);
     }

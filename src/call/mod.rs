@@ -37,6 +37,7 @@ use crate::signaling::protocol::{
     self, CallType, EndReason, IceServer, Metadata, Receiver, Refusal, RejectStatus, Signal, VerbRequest,
 };
 
+mod desk;
 mod incoming;
 pub mod indication;
 mod live;
@@ -274,6 +275,9 @@ const IMPATIENCE: Duration = Duration::from_secs(3);
 /// The hub's timer ends a ring after 180 s at the most; this is for a hub that does not.
 const RING_BACKSTOP: Duration = Duration::from_secs(190);
 
+/// How long a hub that was reached again may take to show that it knows the current call, where its welcome did not.
+const PROOF_DEADLINE: Duration = Duration::from_secs(10);
+
 /// A ring whose hub is unreachable for this long is given up: by then the hub has cancelled it too.
 const LINK_GRACE: Duration = Duration::from_secs(45);
 
@@ -282,6 +286,9 @@ const OUTCOME_SHOWN: Duration = Duration::from_secs(4);
 
 /// How long the worker may take to close everything before the station moves on.
 const STOP_DEADLINE: Duration = Duration::from_secs(3);
+
+/// Sessions remembered after they are over.
+const MOST_MET: usize = 32;
 
 /// How long a queued press waits for its turn.
 const QUEUE_DEADLINE: Duration = Duration::from_secs(30);

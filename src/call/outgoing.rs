@@ -1,8 +1,9 @@
 //! The visitor's own call before the answer: dialing, and ringing with the residents' first looks.
 
+use super::desk::Desk;
 use super::indication::{self, Outcome};
 use super::live::{Call, Origin};
-use super::station::{Desk, Phase};
+use super::station::Phase;
 use super::talking::Talking;
 use super::{Button, Event, IMPATIENCE, LINK_GRACE, PressAgain, RING_BACKSTOP, Timer, press_metadata};
 use crate::ids::{RequestKey, SessionId};
@@ -19,16 +20,26 @@ const MOST_HELD_BACK: usize = 64;
 pub(super) struct Dialing {
     button: Button,
     pressed_at: Moment,
-    attempt: RequestKey,
+    attempt: Attempt,
     /// A call that stood in the way once, and was closed: it is not closed twice.
     cleared: Option<SessionId>,
     /// The socket may be faster than the answer.
     held_back: Vec<protocol::Event>,
 }
 
+/// What the hub was asked last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Attempt {
+    /// To close the call that stands in the way. Only its answer makes room: verbs may overtake each other.
+    Clear(RequestKey),
+    /// To ring.
+    Initiate(RequestKey),
+}
+
 impl Dialing {
     pub(super) fn begin(desk: &mut Desk, button: &Button) -> Phase {
         let attempt = initiate(desk, button);
+        desk.unqueue(&button.id);
         desk.timers.stop_phase();
         desk.timers.set(Timer::Dial, desk.now + desk.rules.dial_deadline);
         Phase::Dialing(Self {
@@ -41,7 +52,27 @@ impl Dialing {
     }
 
     pub(super) fn is_attempt(&self, key: &RequestKey) -> bool {
-        self.attempt == *key
+        self.attempt == Attempt::Initiate(key.clone())
+    }
+
+    pub(super) fn is_clearing(&self, key: &RequestKey) -> bool {
+        self.attempt == Attempt::Clear(key.clone())
+    }
+
+    /// The call that stood in the way is closed; or it was answered just before, and has to be ended instead.
+    pub(super) fn cleared(
+        self,
+        desk: &mut Desk,
+        session_id: SessionId,
+        result: &Result<Box<WireCall>, Refusal>,
+    ) -> Phase {
+        let answered = |refusal: &Refusal| refusal.code == ErrorCode::ErrCallOngoingToInvalid;
+        let attempt = if result.as_ref().is_err_and(answered) {
+            Attempt::Clear(desk.ask(Verb::End { session_id, reason: None }))
+        } else {
+            initiate(desk, &self.button)
+        };
+        Phase::Dialing(Self { attempt, ..self })
     }
 
     pub(super) fn hold_back(mut self, told: protocol::Event) -> Self {
@@ -62,12 +93,16 @@ impl Dialing {
         match (refusal.code, standing_in_the_way) {
             // The resident was first: the press answers their call.
             (ErrorCode::ErrCallBusyUser, Some(call)) => {
-                Talking::answer(desk, Call::new(call.session_id, Origin::Resident))
+                let live = Call::new(desk, &call, Origin::Resident);
+                let phase = Talking::answer(desk, live);
+                replay(phase, desk, self.held_back)
             }
             // Left from before a restart of this door: out of the way, and once more.
             (ErrorCode::ErrCallBusySelf, Some(call)) if self.cleared != Some(call.session_id) => {
-                desk.close_at_hub(&call);
-                let attempt = initiate(desk, &self.button);
+                let attempt = match desk.close_at_hub(&call) {
+                    Some(key) => Attempt::Clear(key),
+                    None => initiate(desk, &self.button),
+                };
                 Phase::Dialing(Self { attempt, cleared: Some(call.session_id), ..self })
             }
             (code, _) => {
@@ -80,9 +115,11 @@ impl Dialing {
 
     fn initiated(self, desk: &mut Desk, call: &WireCall) -> Phase {
         if call.status.is_terminal() {
-            return desk.show(Outcome::of_status(call.status));
+            desk.meet(call.session_id);
+            let phase = desk.show(Outcome::of_status(call.status));
+            return replay(phase, desk, self.held_back);
         }
-        let mut live = Call::new(call.session_id, Origin::Button(self.button.id.clone()));
+        let mut live = Call::new(desk, call, Origin::Button(self.button.id.clone()));
         desk.order(super::Action::JoinSession(call.session_id));
         if desk.rules.early_picture && desk.rules.call_type == CallType::Video {
             live.start_media(desk);
@@ -104,19 +141,13 @@ impl Dialing {
                 desk.press_waits(None, button);
                 Phase::Dialing(self)
             }
-            Again::Cancel => {
-                self.withdraw(desk);
-                desk.show(Outcome::Cancelled)
-            }
+            Again::Cancel => self.give_up(desk, Outcome::Cancelled),
         }
     }
 
     pub(super) fn timed_out(self, desk: &mut Desk, timer: Timer) -> Phase {
         match timer {
-            Timer::Dial => {
-                self.withdraw(desk);
-                desk.show(Outcome::Failed)
-            }
+            Timer::Dial => self.give_up(desk, Outcome::Failed),
             Timer::Connect
             | Timer::Link
             | Timer::Maximum
@@ -128,20 +159,33 @@ impl Dialing {
         }
     }
 
-    /// The attempt is abandoned: should it succeed all the same, its call is cancelled.
-    pub(super) fn withdraw(self, desk: &mut Desk) {
-        desk.order(super::Action::Withdraw(self.attempt));
+    fn give_up(self, desk: &mut Desk, outcome: Outcome) -> Phase {
+        let held_back = self.withdraw(desk);
+        let phase = desk.show(outcome);
+        replay(phase, desk, held_back)
+    }
+
+    /// The attempt is abandoned: should it succeed all the same, its call is cancelled. What was held back is still to be
+    /// heard.
+    pub(super) fn withdraw(self, desk: &mut Desk) -> Vec<protocol::Event> {
+        match self.attempt {
+            Attempt::Initiate(key) => desk.order(super::Action::Withdraw(key)),
+            // The call that stood in the way is closed all the same.
+            Attempt::Clear(_) => {}
+        }
+        self.held_back
     }
 }
 
 /// Events that came before the answer, in the phase the answer led to.
-fn replay(phase: Phase, desk: &mut Desk, held_back: Vec<protocol::Event>) -> Phase {
+pub(super) fn replay(phase: Phase, desk: &mut Desk, held_back: Vec<protocol::Event>) -> Phase {
     held_back.into_iter().fold(phase, |phase, told| phase.hub_told(desk, told))
 }
 
-fn initiate(desk: &mut Desk, button: &Button) -> RequestKey {
+fn initiate(desk: &mut Desk, button: &Button) -> Attempt {
     let metadata = press_metadata(&desk.rules, button);
-    desk.ask(Verb::Initiate { receiver: button.receiver.clone(), call_type: desk.rules.call_type, metadata })
+    let (receiver, call_type) = (button.receiver.clone(), desk.rules.call_type);
+    Attempt::Initiate(desk.ask(Verb::Initiate { receiver, call_type, metadata }))
 }
 
 /// What a press means while the visitor's own call dials or rings.
@@ -228,8 +272,9 @@ impl Ringing {
         desk.show(super::outcome_of(call))
     }
 
-    pub(super) fn hub_told(mut self, desk: &mut Desk, event: EventKind) -> Phase {
-        match event {
+    pub(super) fn hub_told(mut self, desk: &mut Desk, told: protocol::Event) -> Phase {
+        self.call.heard(desk, told.entry);
+        match told.event {
             EventKind::CallDelivered { delivered, notified, .. } => {
                 self.delivered = delivered;
                 self.notified = notified;

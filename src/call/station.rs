@@ -1,21 +1,17 @@
 //! The door station: one current call, the facts beside it, and the table that says what each event means in each phase.
 //!
-//! This file dispatches and keeps the facts; what a phase does stands in `outgoing`, `incoming` and `talking`.
+//! This file dispatches; what a phase does stands in `outgoing`, `incoming` and `talking`, what they work with in `desk`.
 
-use std::collections::BTreeSet;
-
+use super::desk::Desk;
 use super::incoming::Incoming;
 use super::indication::{self, Indication, LinkFact, Outcome};
-use super::outgoing::{Dialing, Ringing};
+use super::outgoing::{Dialing, Ringing, replay};
 use super::talking::Talking;
-use super::timers::Timers;
-use super::{
-    Action, Button, Event, OUTCOME_SHOWN, QUEUE_DEADLINE, Rules, STOP_DEADLINE, SecondButton, Timer, press_metadata,
-};
-use crate::ids::{BootId, ButtonId, PeerId, RequestKey, SessionId};
+use super::{Action, Event, PROOF_DEADLINE, Rules, Timer};
+use crate::ids::{BootId, ButtonId, RequestKey, SessionId};
 use crate::moment::Moment;
 use crate::signaling::protocol::{
-    Call as WireCall, CallStatus, EndReason, ErrorCode, EventKind, Refusal, RejectStatus, Verb, VerbRequest,
+    Call as WireCall, EndReason, ErrorCode, Event as HubEvent, EventKind, Refusal, RejectStatus, Verb, VerbRequest,
 };
 
 /// The door's mind. See the module for its contract.
@@ -49,45 +45,11 @@ pub(super) enum Phase {
     Closed,
 }
 
-/// What every phase works with: time, rules, timers, numbers, the facts beside the phase, and the orders given.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Desk {
-    pub(super) now: Moment,
-    pub(super) rules: Rules,
-    pub(super) timers: Timers,
-    pub(super) link: LinkFact,
-    boot: BootId,
-    requests: u64,
-    peers: u32,
-    camera: bool,
-    microphone: bool,
-    stuck: BTreeSet<ButtonId>,
-    queued: Option<ButtonId>,
-    acknowledgements: u32,
-    refusals: u32,
-    actions: Vec<Action>,
-}
-
 impl Station {
     /// A station at rest. `boot` makes its request keys unlike those of every other start.
     #[must_use]
     pub const fn new(rules: Rules, boot: BootId) -> Self {
-        let desk = Desk {
-            now: Moment::START,
-            rules,
-            timers: Timers::new(),
-            link: LinkFact::Down,
-            boot,
-            requests: 0,
-            peers: 0,
-            camera: false,
-            microphone: false,
-            stuck: BTreeSet::new(),
-            queued: None,
-            acknowledgements: 0,
-            refusals: 0,
-            actions: Vec::new(),
-        };
+        let desk = Desk::new(rules, boot);
         Self { phase: Phase::Idle, desk, shown: None }
     }
 
@@ -268,7 +230,7 @@ impl Phase {
         }
     }
 
-    pub(super) fn hub_told(self, desk: &mut Desk, told: crate::signaling::protocol::Event) -> Self {
+    pub(super) fn hub_told(self, desk: &mut Desk, told: HubEvent) -> Self {
         if let Self::Dialing(dialing) = self {
             return Self::Dialing(dialing.hold_back(told));
         }
@@ -276,26 +238,28 @@ impl Phase {
             return self.other_session(desk, told);
         }
         match self {
-            Self::Ringing(ringing) => ringing.hub_told(desk, told.event),
-            Self::Incoming(incoming) => incoming.hub_told(desk, told.event),
-            Self::Connecting(talking) | Self::Ongoing(talking) => talking.hub_told(desk, told.event),
+            Self::Ringing(ringing) => ringing.hub_told(desk, told),
+            Self::Incoming(incoming) => incoming.hub_told(desk, told),
+            Self::Connecting(talking) | Self::Ongoing(talking) => talking.hub_told(desk, told),
             Self::Idle | Self::Dialing(_) | Self::Ending { .. } | Self::Outcome(_) | Self::Closed => self,
         }
     }
 
-    /// A new call may begin; anything else about another session changes nothing.
-    fn other_session(self, desk: &mut Desk, told: crate::signaling::protocol::Event) -> Self {
+    /// A new call may begin, and a call that nobody here knows of is closed; anything else changes nothing.
+    fn other_session(self, desk: &mut Desk, told: HubEvent) -> Self {
         let EventKind::IncomingCallReceived { call, rings_for, .. } = told.event else {
-            tracing::debug!(session = %told.session_id, "event of another session");
+            desk.close_stray(&told);
             return self;
         };
         match self {
             Self::Idle | Self::Outcome(_) => Incoming::begin(desk, &call, rings_for, self),
             Self::Dialing(_) | Self::Ringing(_) | Self::Incoming(_) | Self::Connecting(_) | Self::Ongoing(_) => {
+                desk.meet(call.session_id);
                 desk.ask(Verb::Reject { session_id: call.session_id, status: super::REFUSE_BUSY });
                 self
             }
             Self::Ending { .. } | Self::Closed => {
+                desk.meet(call.session_id);
                 desk.ask(Verb::Reject { session_id: call.session_id, status: super::REFUSE_BUSY });
                 self
             }
@@ -314,7 +278,9 @@ impl Phase {
                 }
             },
             (Verb::Accept { session_id }, result) => match self {
-                Self::Connecting(talking) if talking.session() == session_id => talking.accept_answered(desk, result),
+                Self::Connecting(talking) | Self::Ongoing(talking) if talking.is_answering(&request.key) => {
+                    talking.accept_answered(desk, result)
+                }
                 other => {
                     if let Ok(call) = result
                         && other.session() != Some(session_id)
@@ -324,6 +290,14 @@ impl Phase {
                     other
                 }
             },
+            (Verb::Reject { session_id, .. } | Verb::End { session_id, .. }, result)
+                if self.is_clearing(&request.key) =>
+            {
+                match self {
+                    Self::Dialing(dialing) => dialing.cleared(desk, session_id, &result),
+                    other => other,
+                }
+            }
             // The cancel lost to an accept: the call is ours, and nobody is at the door any more.
             (Verb::Reject { session_id, .. }, Err(refusal)) if refusal.code == ErrorCode::ErrCallOngoingToInvalid => {
                 if self.session() != Some(session_id) {
@@ -361,36 +335,41 @@ impl Phase {
     /// What the hub knows and what the station knows are brought together.
     fn link_up(self, desk: &mut Desk, calls: &[WireCall]) -> Self {
         desk.timers.stop(Timer::Link);
-        if let Self::Dialing(_) = self {
-            // One of these may be the answer that was lost; it comes again.
-            return self;
-        }
         let session = self.session();
+        let dialing = matches!(self, Self::Dialing(_));
         for call in calls.iter().filter(|call| Some(call.session_id) != session) {
-            desk.close_leftover(call);
-        }
-        let unknown = session.is_some_and(|session| !calls.iter().any(|call| call.session_id == session));
-        match self {
-            Self::Ringing(_) | Self::Incoming(_) | Self::Connecting(_) | Self::Ongoing(_) if unknown => {
-                // Its end, missed while the link was down, follows at once; if not, the hub has lost the call.
-                desk.timers.set(Timer::Link, desk.now + STOP_DEADLINE);
-                self
+            // While dialing, one that is unknown may be the answer that was lost; it comes again.
+            if !dialing || desk.has_met(call.session_id) {
+                desk.close_leftover(call);
             }
+        }
+        let Some(session) = session else { return self };
+        let Some(picture) = calls.iter().find(|call| call.session_id == session) else {
+            // Its end, missed while the link was down, follows at once, or a word that shows that the welcome was older
+            // than the call; if neither comes, the hub has lost the call.
+            desk.timers.set(Timer::Link, desk.now + PROOF_DEADLINE);
+            return self;
+        };
+        match self {
+            Self::Connecting(talking) | Self::Ongoing(talking) => talking.compare(desk, picture),
             Self::Idle
             | Self::Dialing(_)
             | Self::Ringing(_)
             | Self::Incoming(_)
-            | Self::Connecting(_)
-            | Self::Ongoing(_)
             | Self::Ending { .. }
             | Self::Outcome(_)
             | Self::Closed => self,
         }
     }
 
+    fn is_clearing(&self, key: &RequestKey) -> bool {
+        matches!(self, Self::Dialing(dialing) if dialing.is_clearing(key))
+    }
+
     fn shut_down(self, desk: &mut Desk) -> Self {
+        let mut held_back = Vec::new();
         match self {
-            Self::Dialing(dialing) => dialing.withdraw(desk),
+            Self::Dialing(dialing) => held_back = dialing.withdraw(desk),
             Self::Ringing(ringing) => ringing.take_back(desk),
             Self::Incoming(incoming) => incoming.refuse(desk, RejectStatus::Rejected),
             Self::Connecting(talking) | Self::Ongoing(talking) => {
@@ -401,7 +380,7 @@ impl Phase {
         }
         desk.timers.stop_phase();
         desk.forget_queued();
-        Self::Closed
+        replay(Self::Closed, desk, held_back)
     }
 
     const fn session(&self) -> Option<SessionId> {
@@ -423,117 +402,6 @@ impl Phase {
             Self::Ongoing(_) => indication::Phase::Ongoing,
             Self::Ending { .. } => indication::Phase::Ending,
             Self::Outcome(outcome) => indication::Phase::Outcome(*outcome),
-        }
-    }
-}
-
-impl Desk {
-    pub(super) fn order(&mut self, action: Action) {
-        self.actions.push(action);
-    }
-
-    /// Asks the hub, under a new key.
-    pub(super) fn ask(&mut self, verb: Verb) -> RequestKey {
-        self.requests += 1;
-        let key = RequestKey::of_attempt(self.boot, self.requests);
-        self.order(Action::Ask(VerbRequest { key: key.clone(), verb }));
-        key
-    }
-
-    pub(super) const fn next_peer(&mut self) -> PeerId {
-        self.peers += 1;
-        PeerId(self.peers)
-    }
-
-    /// The press was understood and changes nothing.
-    pub(super) const fn acknowledge(&mut self) {
-        self.acknowledgements = self.acknowledgements.wrapping_add(1);
-    }
-
-    /// Another button while a call is on: residents of the call learn of it, and it waits its turn or is refused.
-    pub(super) fn press_waits(&mut self, session: Option<SessionId>, button: &Button) {
-        if let Some(session_id) = session {
-            let metadata = press_metadata(&self.rules, button);
-            self.ask(Verb::PressWaiting { session_id, metadata });
-        }
-        match self.rules.second_button {
-            SecondButton::Queue => self.queue(button),
-            SecondButton::Refuse => self.refusals = self.refusals.wrapping_add(1),
-        }
-    }
-
-    fn queue(&mut self, button: &Button) {
-        match &self.queued {
-            None => {
-                self.queued = Some(button.id.clone());
-                self.timers.set(Timer::Queue, self.now + QUEUE_DEADLINE);
-                self.acknowledge();
-            }
-            Some(queued) if *queued == button.id => self.acknowledge(),
-            Some(_) => self.refusals = self.refusals.wrapping_add(1),
-        }
-    }
-
-    fn forget_queued(&mut self) {
-        self.queued = None;
-        self.timers.stop(Timer::Queue);
-    }
-
-    /// Over: show how it went.
-    pub(super) fn show(&mut self, outcome: Outcome) -> Phase {
-        self.timers.stop_phase();
-        self.timers.set(Timer::Outcome, self.now + OUTCOME_SHOWN);
-        Phase::Outcome(outcome)
-    }
-
-    /// Over: wait for the worker, if it has something to close, then show how it went.
-    pub(super) fn wind_up(&mut self, call: super::live::Call, outcome: Outcome) -> Phase {
-        let session = call.session;
-        if call.close(self) {
-            self.timers.stop_phase();
-            self.timers.set(Timer::Stop, self.now + STOP_DEADLINE);
-            Phase::Ending { session, outcome }
-        } else {
-            self.show(outcome)
-        }
-    }
-
-    pub(super) fn rest(&mut self) -> Phase {
-        self.timers.stop_phase();
-        Phase::Idle
-    }
-
-    fn next_turn(&mut self) -> Phase {
-        let queued = self.queued.take();
-        self.timers.stop(Timer::Queue);
-        match queued.and_then(|id| self.rules.buttons.iter().find(|button| button.id == id).cloned()) {
-            Some(button) => Dialing::begin(self, &button),
-            None => self.rest(),
-        }
-    }
-
-    /// A call of this door that is nobody's any more.
-    pub(super) fn close_at_hub(&mut self, call: &WireCall) {
-        let session_id = call.session_id;
-        match call.status {
-            CallStatus::Initiated => {
-                self.ask(Verb::Reject { session_id, status: RejectStatus::Cancelled });
-            }
-            CallStatus::Ongoing => {
-                self.ask(Verb::End { session_id, reason: None });
-            }
-            CallStatus::Ended
-            | CallStatus::Rejected
-            | CallStatus::Busy
-            | CallStatus::Cancelled
-            | CallStatus::Unanswered => {}
-        }
-    }
-
-    /// A call the hub still has and the station has not: left from before a restart. A resident's ring is told anew.
-    fn close_leftover(&mut self, call: &WireCall) {
-        if call.initiator.uid == call.door || call.status == CallStatus::Ongoing {
-            self.close_at_hub(call);
         }
     }
 }

@@ -1,16 +1,21 @@
 //! The answered call: connecting until media is up, then the conversation, until somebody or something ends it.
 
+use super::desk::Desk;
 use super::indication::Outcome;
 use super::live::{Call, Origin};
-use super::station::{Desk, Phase};
+use super::station::Phase;
 use super::{Action, Button, Event, Timer};
-use crate::ids::{ButtonId, SessionId};
-use crate::signaling::protocol::{Call as WireCall, CallStatus, EndReason, EventKind, Refusal, Verb};
+use crate::ids::{ButtonId, RequestKey, SessionId};
+use crate::signaling::protocol::{
+    Call as WireCall, CallStatus, EndReason, Event as HubEvent, EventKind, Refusal, RejectStatus, Verb,
+};
 
 /// An answered call.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Talking {
     call: Call,
+    /// The door's own accept of a resident's call, while the hub has not answered it.
+    answering: Option<RequestKey>,
     /// The button that went down since the answer; only that press, held, hangs up.
     armed: Option<ButtonId>,
 }
@@ -18,20 +23,30 @@ pub(super) struct Talking {
 impl Talking {
     /// The hub named a participant of the visitor's call.
     pub(super) fn begin(desk: &mut Desk, call: Call) -> Phase {
+        Self::connect(desk, call, None)
+    }
+
+    fn connect(desk: &mut Desk, call: Call, answering: Option<RequestKey>) -> Phase {
         desk.timers.stop_phase();
         desk.timers.set(Timer::Connect, desk.now + desk.rules.connect_deadline);
-        Phase::Connecting(Self { call, armed: None }).settle(desk)
+        Phase::Connecting(Self { call, answering, armed: None }).settle(desk)
     }
 
     /// The door answers a resident's call. Camera and gates wait for the hub's word.
     pub(super) fn answer(desk: &mut Desk, call: Call) -> Phase {
-        desk.ask(Verb::Accept { session_id: call.session });
-        Self::begin(desk, call)
+        let key = desk.ask(Verb::Accept { session_id: call.session });
+        Self::connect(desk, call, Some(key))
+    }
+
+    pub(super) fn is_answering(&self, key: &RequestKey) -> bool {
+        self.answering.as_ref() == Some(key)
     }
 
     pub(super) fn accept_answered(mut self, desk: &mut Desk, result: Result<Box<WireCall>, Refusal>) -> Phase {
+        self.answering = None;
         match result {
             Ok(call) if call.status == CallStatus::Ongoing => {
+                self.call.heard(desk, call.entry);
                 desk.order(Action::JoinSession(self.call.session));
                 self.call.start_media(desk);
                 self.call.consent(desk, &call.initiator.device_id);
@@ -83,7 +98,10 @@ impl Talking {
         match timer {
             Timer::Connect | Timer::Media => self.hang_up(desk, EndReason::MediaLost),
             Timer::Maximum => self.hang_up(desk, EndReason::MaximumDuration),
-            Timer::Link => self.over(desk, Outcome::Failed),
+            Timer::Link => {
+                self.let_go(desk, None);
+                self.over(desk, Outcome::Failed)
+            }
             Timer::Dial | Timer::Outcome | Timer::Queue | Timer::Ring | Timer::Stop => {
                 Phase::Ongoing(self).settle(desk)
             }
@@ -92,7 +110,7 @@ impl Talking {
 
     /// The door ends the call.
     pub(super) fn hang_up(self, desk: &mut Desk, reason: EndReason) -> Phase {
-        desk.ask(Verb::End { session_id: self.call.session, reason: Some(reason) });
+        self.let_go(desk, Some(reason));
         let outcome = match reason {
             EndReason::MediaLost => Outcome::MediaLost,
             EndReason::DoorGone
@@ -104,12 +122,45 @@ impl Talking {
         self.over(desk, outcome)
     }
 
+    /// Ends the call at the hub; refuses it there if its answer is not known to have arrived.
+    fn let_go(&self, desk: &mut Desk, reason: Option<EndReason>) {
+        let session_id = self.call.session;
+        match &self.answering {
+            Some(key) => {
+                desk.order(Action::Withdraw(key.clone()));
+                desk.ask(Verb::Reject { session_id, status: RejectStatus::Rejected });
+            }
+            None => {
+                desk.ask(Verb::End { session_id, reason });
+            }
+        }
+    }
+
+    /// What the hub knows of this call, after it was away.
+    pub(super) fn compare(mut self, desk: &mut Desk, picture: &WireCall) -> Phase {
+        if self.call.is_ahead_of(picture) || self.answering.is_some() {
+            return Phase::Ongoing(self).settle(desk);
+        }
+        if picture.status == CallStatus::Initiated {
+            // It started again and lost the answer: nobody is known to have consented.
+            let status = match self.call.origin {
+                Origin::Button(_) => RejectStatus::Cancelled,
+                Origin::Resident => RejectStatus::Rejected,
+            };
+            desk.ask(Verb::Reject { session_id: self.call.session, status });
+            return self.over(desk, Outcome::Failed);
+        }
+        self.call.keep_only(desk, picture);
+        Phase::Ongoing(self).settle(desk)
+    }
+
     fn over(self, desk: &mut Desk, outcome: Outcome) -> Phase {
         desk.wind_up(self.call, outcome)
     }
 
-    pub(super) fn hub_told(mut self, desk: &mut Desk, event: EventKind) -> Phase {
-        match event {
+    pub(super) fn hub_told(mut self, desk: &mut Desk, told: HubEvent) -> Phase {
+        self.call.heard(desk, told.entry);
+        match told.event {
             EventKind::CallEnded { call }
             | EventKind::IncomingCallCancelled { call }
             | EventKind::OutgoingCallRejected { call }
