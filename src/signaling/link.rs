@@ -23,7 +23,6 @@ use super::protocol::{
 };
 use crate::ids::{BootId, DeviceId, EntryNumber, PeerId, RequestKey, SessionId};
 use crate::moment::Moment;
-use crate::redacted::Redacted;
 
 /// A socket that takes longer than this to open is given up.
 const OPEN_DEADLINE: Duration = Duration::from_secs(10);
@@ -35,6 +34,8 @@ const FIRST_REPEAT: Duration = Duration::from_secs(2);
 const LONGEST_REPEAT: Duration = Duration::from_secs(10);
 /// A verb that failed is repeated this much sooner than one that is on its way.
 const FAILED_SOONER: u32 = 8;
+/// Tokens in a row that the hub issues and does not take before it is believed.
+const MOST_SPOILT: u8 = 3;
 /// Sessions of which the last seen entry is remembered; the oldest are forgotten.
 const MOST_SEEN: usize = 64;
 
@@ -190,30 +191,39 @@ enum State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Pending {
     request: VerbRequest,
-    delivery: Delivery,
-    repeat_at: Moment,
+    /// How often it is on its way: for each, an answer or a failure will come.
+    on_its_way: u32,
+    again: Again,
     wait: Duration,
+    /// The link's own question for a token: nobody else waits for the answer.
+    own: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Delivery {
-    /// On its way: an answer or a failure will come.
-    Posted,
-    /// Failed; waits for its repetition.
-    Failed,
-    /// On its way, and not to be repeated should it fail.
-    LastTry,
+enum Again {
+    /// To be repeated.
+    At(Moment),
+    /// Withdrawn. What is on its way may still be answered.
+    Never,
 }
 
-/// The media session of a call, on its way to being started.
+/// The media session of a call that is to be started and kept started.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Joining {
+struct Joining {
+    step: Step,
+    /// Tokens in a row that the hub did not take.
+    spoilt: u8,
+}
+
+/// How far the start of a media session is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Step {
     /// A token was asked for, under this key.
     Token(RequestKey),
-    /// The session was asked for with this token.
-    Starting(SessionToken),
+    /// The session was asked for with a token, with which these servers came.
+    Starting(Vec<IceServer>),
     /// It is started.
-    Started(SessionToken),
+    Started,
 }
 
 impl Link {
@@ -240,11 +250,11 @@ impl Link {
         self.run_due(now);
         match event {
             Event::Answered { key, result } => self.answered(&key, result),
-            Event::Asked(request) => self.asked(request),
+            Event::Asked(request) => self.asked(request, false),
             Event::Closed { random } => self.closed(random),
             Event::Failed { key } => self.failed(&key),
             Event::FrameCame(frame) => self.frame_came(*frame),
-            Event::JoinWanted(session_id) => self.ask_token(session_id),
+            Event::JoinWanted(session_id) => self.ask_token(session_id, 0),
             Event::LeaveWanted(session_id) => self.leave(session_id),
             Event::Opened => self.opened(),
             Event::SignalMade { session_id, device_id, peer, signal } => {
@@ -273,8 +283,11 @@ impl Link {
             State::Opening { until } | State::Greeting { until } => (*until, Timer::Connect),
             State::Up { ping_at, silent_at, .. } => (*ping_at, Timer::Ping).min((*silent_at, Timer::Silence)),
         };
-        let repeat = self.verbs.values().filter(|pending| pending.delivery != Delivery::LastTry);
-        repeat.map(|pending| (pending.repeat_at, Timer::Repeat)).chain([state]).min()
+        let repeat = self.verbs.values().filter_map(|pending| match pending.again {
+            Again::At(at) => Some((at, Timer::Repeat)),
+            Again::Never => None,
+        });
+        repeat.chain([state]).min()
     }
 
     /// Whether the hub is reached.
@@ -347,7 +360,6 @@ impl Link {
         let mut wait = self.backoff.next(random);
         if self.refused {
             // A credential does not become right by asking often.
-            self.refused = false;
             wait = wait.max(Duration::from_secs(30));
         }
         self.state = State::Waiting { until: self.now + wait };
@@ -364,6 +376,7 @@ impl Link {
         let heartbeat = Duration::from_millis(heartbeat.clamp(100, 600_000));
         self.state = State::Up { heartbeat, ping_at: self.now + heartbeat, silent_at: self.now + heartbeat * 2 };
         self.backoff.reset();
+        self.refused = false;
         self.tell(Told::Up { calls });
         let due: Vec<RequestKey> = self.verbs.keys().cloned().collect();
         for key in due {
@@ -397,15 +410,17 @@ impl Link {
             HubFrame::Event(event) => self.event_came(event),
             HubFrame::Pong {} => {}
             HubFrame::SessionEnded { session_id } => {
-                if self.sessions.remove(&session_id).is_some() {
+                // While a token is asked for, this is of the session before; what the hub says to the token counts.
+                if self.sessions.get(&session_id).is_some_and(|joining| !matches!(joining.step, Step::Token(_))) {
+                    self.sessions.remove(&session_id);
                     self.tell(Told::JoinRefused { session_id, refusal: None });
                 }
             }
             HubFrame::SessionRefused { session_id, error } => self.session_refused(session_id, error),
             HubFrame::SessionStarted { session_id, .. } => {
-                if let Some(Joining::Starting(token)) = self.sessions.get(&session_id).cloned() {
-                    let ice_servers = token.ice_servers.clone();
-                    self.sessions.insert(session_id, Joining::Started(token));
+                if let Some(Joining { step: Step::Starting(ice_servers), .. }) = self.sessions.get(&session_id) {
+                    let ice_servers = ice_servers.clone();
+                    self.sessions.insert(session_id, Joining { step: Step::Started, spoilt: 0 });
                     self.tell(Told::Joined { session_id, ice_servers });
                 }
             }
@@ -445,15 +460,11 @@ impl Link {
 
     // ----------------------------------------------------------------------------------------------------- the verbs
 
-    fn asked(&mut self, request: VerbRequest) {
+    fn asked(&mut self, request: VerbRequest, own: bool) {
         let key = request.key.clone();
-        let pending = Pending {
-            request: request.clone(),
-            delivery: Delivery::Posted,
-            repeat_at: self.now + FIRST_REPEAT,
-            wait: FIRST_REPEAT,
-        };
-        self.verbs.insert(key, pending);
+        let on_its_way = 1 + self.verbs.get(&key).map_or(0, |pending| pending.on_its_way);
+        let again = Again::At(self.now + FIRST_REPEAT);
+        self.verbs.insert(key, Pending { request: request.clone(), on_its_way, again, wait: FIRST_REPEAT, own });
         self.actions.push(Action::Post(request));
         // Whoever asks wants to hear what follows: do not sleep through it.
         if let State::Waiting { until } = &mut self.state
@@ -469,7 +480,7 @@ impl Link {
         let due: Vec<RequestKey> = self
             .verbs
             .iter()
-            .filter(|(_, pending)| pending.repeat_at <= now && pending.delivery != Delivery::LastTry)
+            .filter(|(_, pending)| matches!(pending.again, Again::At(at) if at <= now))
             .map(|(key, _)| key.clone())
             .collect();
         for key in due {
@@ -479,40 +490,36 @@ impl Link {
 
     fn repeat(&mut self, key: &RequestKey) {
         let Some(pending) = self.verbs.get_mut(key) else { return };
-        match pending.delivery {
-            Delivery::Posted | Delivery::Failed => {
-                pending.delivery = Delivery::Posted;
+        match pending.again {
+            Again::At(_) => {
+                pending.on_its_way = pending.on_its_way.saturating_add(1);
                 pending.wait = LONGEST_REPEAT.min(pending.wait * 2);
-                pending.repeat_at = self.now + pending.wait;
+                pending.again = Again::At(self.now + pending.wait);
                 self.actions.push(Action::Post(pending.request.clone()));
             }
-            Delivery::LastTry => {}
+            Again::Never => {}
         }
     }
 
     fn failed(&mut self, key: &RequestKey) {
         let Some(pending) = self.verbs.get_mut(key) else { return };
-        match pending.delivery {
+        pending.on_its_way = pending.on_its_way.saturating_sub(1);
+        match pending.again {
             // A failure is known at once; the long wait is for answers that may still come.
-            Delivery::Posted | Delivery::Failed => {
-                pending.delivery = Delivery::Failed;
-                pending.repeat_at = self.now + pending.wait / FAILED_SOONER;
-            }
-            Delivery::LastTry => {
+            Again::At(at) => pending.again = Again::At(at.min(self.now + pending.wait / FAILED_SOONER)),
+            Again::Never if pending.on_its_way == 0 => {
                 self.verbs.remove(key);
             }
+            Again::Never => {}
         }
     }
 
     /// One that is on its way may still be answered, and the owner will then undo it; one that is not is forgotten.
     fn withdrawn(&mut self, key: &RequestKey) {
         let Some(pending) = self.verbs.get_mut(key) else { return };
-        match pending.delivery {
-            Delivery::Posted => pending.delivery = Delivery::LastTry,
-            Delivery::Failed => {
-                self.verbs.remove(key);
-            }
-            Delivery::LastTry => {}
+        pending.again = Again::Never;
+        if pending.on_its_way == 0 {
+            self.verbs.remove(key);
         }
     }
 
@@ -521,58 +528,73 @@ impl Link {
             tracing::debug!(%key, "second answer of a verb");
             return;
         };
-        if let Verb::GenerateToken { session_id } = pending.request.verb
-            && self.sessions.get(&session_id) == Some(&Joining::Token(key.clone()))
-        {
-            match result {
-                Ok(VerbAnswer::Token(token)) => self.start(session_id, token),
-                Ok(VerbAnswer::Call(_)) => self.session_refused(session_id, unexpected_answer()),
-                Err(refusal) => self.session_refused(session_id, refusal),
-            }
-            return;
+        match pending.request.verb {
+            Verb::GenerateToken { session_id } if pending.own => self.token_answered(session_id, key, result),
+            Verb::Accept { .. }
+            | Verb::End { .. }
+            | Verb::GenerateToken { .. }
+            | Verb::Initiate { .. }
+            | Verb::PressWaiting { .. }
+            | Verb::Reject { .. } => self.tell(Told::Answered { request: pending.request, result }),
         }
-        self.tell(Told::Answered { request: pending.request, result });
     }
 
     // ----------------------------------------------------------------------------------------------- media sessions
 
     fn is_started(&self, session_id: SessionId) -> bool {
-        matches!(self.sessions.get(&session_id), Some(Joining::Started(_)))
+        matches!(self.sessions.get(&session_id), Some(Joining { step: Step::Started, .. }))
     }
 
-    fn ask_token(&mut self, session_id: SessionId) {
+    fn ask_token(&mut self, session_id: SessionId, spoilt: u8) {
         self.tokens += 1;
         let key = RequestKey::of_token(self.boot, self.tokens);
-        self.sessions.insert(session_id, Joining::Token(key.clone()));
-        self.asked(VerbRequest { key, verb: Verb::GenerateToken { session_id } });
+        let before = self.sessions.insert(session_id, Joining { step: Step::Token(key.clone()), spoilt });
+        if let Some(Joining { step: Step::Token(abandoned), .. }) = before {
+            self.withdrawn(&abandoned);
+        }
+        self.asked(VerbRequest { key, verb: Verb::GenerateToken { session_id } }, true);
     }
 
-    fn start(&mut self, session_id: SessionId, token: SessionToken) {
-        let secret = Redacted::new(token.token.expose().clone());
-        self.sessions.insert(session_id, Joining::Starting(token));
-        self.send(ClientFrame::StartSession { session_id, token: secret });
+    fn token_answered(&mut self, session_id: SessionId, key: &RequestKey, result: Result<VerbAnswer, Refusal>) {
+        let Some(joining) =
+            self.sessions.get_mut(&session_id).filter(|joining| joining.step == Step::Token(key.clone()))
+        else {
+            tracing::debug!(session = %session_id, "a token that nobody waits for any more");
+            return;
+        };
+        match result {
+            Ok(VerbAnswer::Token(SessionToken { token, ice_servers, .. })) => {
+                joining.step = Step::Starting(ice_servers);
+                self.send(ClientFrame::StartSession { session_id, token });
+            }
+            Ok(VerbAnswer::Call(_)) => self.session_refused(session_id, unexpected_answer()),
+            Err(refusal) => self.session_refused(session_id, refusal),
+        }
     }
 
     /// After a reconnect the hub has forgotten the session: a new token, for the old one is short-lived.
     fn start_again(&mut self, session_id: SessionId) {
-        match self.sessions.get(&session_id) {
-            Some(Joining::Starting(_) | Joining::Started(_)) => self.ask_token(session_id),
-            Some(Joining::Token(_)) | None => {}
+        match self.sessions.get(&session_id).map(|joining| &joining.step) {
+            Some(Step::Starting(_) | Step::Started) => self.ask_token(session_id, 0),
+            Some(Step::Token(_)) | None => {}
         }
     }
 
     fn session_refused(&mut self, session_id: SessionId, refusal: Refusal) {
-        if refusal.code == ErrorCode::ErrSessionTokenInvalid && self.sessions.contains_key(&session_id) {
-            self.ask_token(session_id);
-        } else if self.sessions.remove(&session_id).is_some() {
+        let Some(Joining { spoilt, .. }) = self.sessions.get(&session_id) else { return };
+        let spoilt = spoilt.saturating_add(1);
+        if refusal.code == ErrorCode::ErrSessionTokenInvalid && spoilt < MOST_SPOILT {
+            self.ask_token(session_id, spoilt);
+        } else {
+            self.sessions.remove(&session_id);
             self.tell(Told::JoinRefused { session_id, refusal: Some(refusal) });
         }
     }
 
     fn leave(&mut self, session_id: SessionId) {
-        match self.sessions.remove(&session_id) {
-            Some(Joining::Token(key)) => self.withdrawn(&key),
-            Some(Joining::Starting(_) | Joining::Started(_)) => self.send(ClientFrame::EndSession { session_id }),
+        match self.sessions.remove(&session_id).map(|joining| joining.step) {
+            Some(Step::Token(key)) => self.withdrawn(&key),
+            Some(Step::Starting(_) | Step::Started) => self.send(ClientFrame::EndSession { session_id }),
             None => {}
         }
     }
