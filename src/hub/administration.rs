@@ -128,9 +128,7 @@ impl Administration {
         let device_id = auth::make_device_id();
         let (credential, hash) = auth::make_credential(&device_id);
         let device = NewDevice { device_id: device_id.clone(), name: name.to_owned(), credential: hash };
-        self.tables.add_device(uid, &device, clock::wall())?;
-        let unknown = || DirectoryError::Unknown(format!("user {uid}"));
-        let name = self.tables.read()?.users.get(uid).ok_or_else(unknown)?.name.clone();
+        let name = self.tables.add_device(uid, &device, clock::wall())?;
         Ok(Admission { credential, device_id, uid: uid.clone(), name })
     }
 

@@ -25,6 +25,7 @@ use crate::signaling::protocol::{ErrorCode, Refusal};
 #[include = "*.woff2"]
 #[include = "*.webmanifest"]
 #[exclude = "node_modules/*"]
+#[exclude = "panel/*"]
 struct Files;
 
 const POLICIES: [(HeaderName, &str); 4] = [

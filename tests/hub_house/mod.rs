@@ -33,6 +33,7 @@ pub struct House {
     pub state: TempDir,
     pub config: HubConfig,
     pub address: SocketAddr,
+    http: reqwest::Client,
     stop: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<()>>,
 }
@@ -49,7 +50,10 @@ impl House {
         config.server.listen.set_port(0);
         furnish(&mut administration(&state));
         let address = config.server.listen;
-        let mut house = Self { state, config, address, stop: None, running: None };
+        // The first one counts; reqwest wants one also where there is no TLS.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let http = reqwest::Client::builder().no_proxy().build().expect("no TLS is needed");
+        let mut house = Self { state, config, address, http, stop: None, running: None };
         house.start().await;
         house
     }
@@ -88,7 +92,14 @@ impl House {
     pub fn device(&self, uid: &str) -> Device {
         let admission =
             self.administration().add_device(&uid.parse().expect("a word"), "test").expect("the user is there");
-        Device::new(self.address, admission)
+        self.admitted(admission)
+    }
+
+    /// The device that was just admitted.
+    pub fn admitted(&self, admission: Admission) -> Device {
+        let Admission { credential, device_id, uid, .. } = admission;
+        let (address, http) = (self.address, self.http.clone());
+        Device { id: device_id, uid: uid.to_string(), credential: credential.into_exposed(), address, http }
     }
 
     /// Waits until the hub knows what was changed behind its back.
@@ -145,14 +156,6 @@ pub fn key() -> String {
 }
 
 impl Device {
-    pub fn new(address: SocketAddr, admission: Admission) -> Self {
-        let Admission { credential, device_id, uid, .. } = admission;
-        // The first one counts; reqwest wants one also where there is no TLS.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let http = reqwest::Client::builder().no_proxy().build().expect("no TLS is needed");
-        Self { id: device_id, uid: uid.to_string(), credential: credential.into_exposed(), address, http }
-    }
-
     /// The same device, at a hub that was started again.
     pub fn at(&self, house: &House) -> Self {
         Self { address: house.address, ..self.clone() }

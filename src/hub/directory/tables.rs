@@ -285,13 +285,19 @@ impl Tables {
         Ok(Some((uid, name)))
     }
 
-    /// Adds a device without an invitation.
+    /// Adds a device without an invitation. The name of its user.
     ///
     /// # Errors
     /// The user is not there, the name is not allowed, or the database fails.
-    pub fn add_device(&mut self, uid: &Uid, device: &NewDevice, now: u64) -> Result<(), DirectoryError> {
+    pub fn add_device(&mut self, uid: &Uid, device: &NewDevice, now: u64) -> Result<String, DirectoryError> {
         check_name(&device.name)?;
-        insert_device(&self.connection, uid, device, now).map_err(|error| unknown(error, format!("user {uid}")))
+        let transaction = self.begin()?;
+        let sql = "SELECT name FROM users WHERE uid = ?1";
+        let name = transaction.query_row(sql, [uid.as_str()], |row| row.get(0)).optional()?;
+        let name = name.ok_or_else(|| DirectoryError::Unknown(format!("user {uid}")))?;
+        insert_device(&transaction, uid, device, now)?;
+        transaction.commit()?;
+        Ok(name)
     }
 
     fn begin(&mut self) -> Result<Transaction<'_>, rusqlite::Error> {
