@@ -3,16 +3,22 @@
 //! 0 done, 64 usage, 69 something needed is not there, 70 internal, 77 permission, 78 configuration.
 
 use std::ffi::OsString;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use crate::config::diagnostics::Diagnostics;
 use crate::config::door::DoorConfig;
 use crate::config::hub::HubConfig;
+use crate::config::value::SecretSource;
 use crate::daemon::logging;
 use crate::media::worker::WorkerCommand;
+use crate::redacted::Redacted;
+use crate::signaling::enrolment;
 use crate::{demo, door, hub};
 
 /// Wrong words on the command line.
@@ -41,6 +47,15 @@ enum Command {
     },
     /// Run the signaling hub, or administer its directory
     Hub(hub::command::Arguments),
+    /// Enrol this door station at its hub: reads the token of `doorward hub door enrol` from standard input
+    Enrol {
+        /// The door's configuration: it names the hub, and the file for the credential
+        #[arg(long, value_name = "FILE", default_value = "/etc/doorward/door.toml")]
+        config: PathBuf,
+        /// Write the credential here instead, for `LoadCredential=`
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
     /// Hub, simulated door and app on this machine: no hardware, no configuration
     Demo(demo::Arguments),
     /// Check configuration files and print every problem with its place
@@ -67,6 +82,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match arguments.command {
         Command::Run { config } => run_door(&config),
         Command::Hub(arguments) => hub::command::run(arguments),
+        Command::Enrol { config, output } => match DoorConfig::load(&config) {
+            Ok(config) => finish(block_on(enrol(config, output))),
+            Err(diagnostics) => refuse(&diagnostics),
+        },
         Command::Demo(arguments) => {
             logging::start("warn");
             finish(block_on(demo::run(arguments, stop_signal())))
@@ -94,6 +113,29 @@ fn run_door(path: &std::path::Path) -> ExitCode {
         }
     };
     finish(block_on(door::run(config, worker, ready, stop_signal())))
+}
+
+async fn enrol(config: DoorConfig, output: Option<PathBuf>) -> anyhow::Result<()> {
+    let path = match (output, config.hub.credential) {
+        (Some(path), _) | (None, SecretSource::File(path)) => path,
+        (None, SecretSource::Credential(name)) => {
+            anyhow::bail!("the credential {name:?} is handed over by systemd: say with --output where its file is")
+        }
+    };
+    let authority =
+        config.hub.ca_file.as_ref().map(std::fs::read).transpose().context("the authority's certificates")?;
+    eprintln!("The enrolment token, as `doorward hub door enrol` printed it:");
+    let mut token = String::new();
+    std::io::stdin().read_line(&mut token).context("reading the token")?;
+    let token = Redacted::new(token.trim().trim_start_matches("token: ").to_owned());
+    // Made before the token is spent: a file that cannot be written must not cost it.
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+    let admission = enrolment::enrol(&config.hub.address, authority.as_deref(), token).await?;
+    file.set_len(0)?;
+    writeln!(file, "{}", admission.credential.expose())?;
+    file.sync_all()?;
+    println!("This station is now {} ({}). Its credential is in {}.", admission.name, admission.uid, path.display());
+    Ok(())
 }
 
 #[cfg(feature = "media")]

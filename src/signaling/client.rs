@@ -413,15 +413,7 @@ impl Wire {
         let host = url.host_str().ok_or_else(|| bad("there is no host"))?.to_owned();
         let port = url.port_or_known_default().ok_or_else(|| bad("there is no port"))?;
         let tls = Arc::new(tls_settings(settings.authority.as_deref())?);
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured((*tls).clone())
-            .http1_only()
-            .no_proxy()
-            .tcp_nodelay(true)
-            .pool_idle_timeout(None)
-            .pool_max_idle_per_host(2)
-            .timeout(POST_DEADLINE)
-            .build()?;
+        let http = http_client(settings.authority.as_deref())?;
         let base = settings.address.trim_end_matches('/').to_owned();
         Ok(Self { base, host, port, credential: settings.credential, http, tls })
     }
@@ -503,6 +495,20 @@ async fn read_answer(verb: &Verb, response: reqwest::Response) -> Result<Result<
         }
     };
     parsed.map(Ok).map_err(|error| format!("status {status}, {error}"))
+}
+
+/// One kept-alive connection, that nothing closes but its ends.
+pub(super) fn http_client(authority: Option<&[u8]>) -> Result<reqwest::Client, ClientError> {
+    let client = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls_settings(authority)?)
+        .http1_only()
+        .no_proxy()
+        .tcp_nodelay(true)
+        .pool_idle_timeout(None)
+        .pool_max_idle_per_host(2)
+        .timeout(POST_DEADLINE)
+        .build()?;
+    Ok(client)
 }
 
 fn tls_settings(authority: Option<&[u8]>) -> Result<rustls::ClientConfig, ClientError> {

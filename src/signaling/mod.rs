@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod client;
+pub mod enrolment;
 pub mod identity;
 pub mod link;
 pub mod protocol;
