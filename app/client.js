@@ -35,8 +35,7 @@ export const isOver = (call) => call.status !== 'initiated' && call.status !== '
  * @returns {Promise<Pairing>}
  */
 export function pairDevice(hub, code, deviceName) {
-  // A used code is used: the same request again would be refused. So the key says that it is the same.
-  const body = { key: newKey(), code, deviceName };
+  const body = { code, deviceName };
   return ask({ hub, credential: null, method: 'POST', path: '/v1/pair', body, patience: READ_PATIENCE_MS });
 }
 
@@ -53,8 +52,8 @@ export class Client {
   #listeners = new Map();
   /** Calls that are not over: ringing here, or with this device in them. @type {Map<string, Call>} */
   #calls = new Map();
-  /** Calls whose end was told. @type {Set<string>} */
-  #concluded = new Set();
+  /** Calls that are over for this device: for good, or `left`, which a join can undo. @type {Map<string, 'over' | 'left'>} */
+  #concluded = new Map();
   /** @type {Call | null} */
   #active = null;
   /** @type {Map<string, { media: MediaSession, token: SessionToken, timer?: ReturnType<typeof setTimeout> }>} */
@@ -110,9 +109,7 @@ export class Client {
    */
   async initiateCall({ receiver, receiverType, type, metadata = {} }) {
     const body = { key: newKey(), receiverType, receiver, type, metadata };
-    const call = await this.#verb('/v1/calls', body, INITIATE_PATIENCE_MS);
-    this.#active = this.#learn(call);
-    return call;
+    return this.#enter(await this.#verb('/v1/calls', body, INITIATE_PATIENCE_MS));
   }
 
   /**
@@ -121,10 +118,10 @@ export class Client {
    * @returns {Promise<Call>}
    */
   async acceptCall(sessionId) {
-    const call = await this.#verb(`/v1/calls/${sessionId}/accept`, { key: newKey() }, VERB_PATIENCE_MS, sessionId);
+    const answer = await this.#verb(`/v1/calls/${sessionId}/accept`, { key: newKey() }, VERB_PATIENCE_MS, sessionId);
     // Joining a call that another resident answered brings it back to this device.
-    if (!isOver(call)) this.#concluded.delete(sessionId);
-    this.#active = this.#learn(call);
+    if (this.#concluded.get(sessionId) === 'left') this.#concluded.delete(sessionId);
+    const call = this.#enter(answer);
     const session = this.#sessions.get(sessionId);
     // There was no room among the viewers; a participant always has one.
     if (session?.media.state === 'refused') void this.#restart(sessionId);
@@ -140,7 +137,7 @@ export class Client {
   async rejectCall(sessionId, status = 'rejected') {
     const call = await this.#verb(`/v1/calls/${sessionId}/reject`, { key: newKey(), status }, VERB_PATIENCE_MS, sessionId);
     // Others of the group may still be ringing: it is over for this device.
-    this.#forget(call);
+    this.#forget(call, 'left');
     return call;
   }
 
@@ -151,7 +148,7 @@ export class Client {
    */
   async endCall(sessionId) {
     const call = await this.#verb(`/v1/calls/${sessionId}/end`, { key: newKey() }, VERB_PATIENCE_MS, sessionId);
-    this.#forget(call);
+    this.#forget(call, isOver(call) ? 'over' : 'left');
     return call;
   }
 
@@ -184,11 +181,6 @@ export class Client {
   async history() {
     const { calls } = /** @type {{ calls: Call[] }} */ (await this.#read('/v1/calls'));
     return calls;
-  }
-
-  /** Takes this device off the house's list. Its credential is worthless from then on. */
-  async forgetDevice() {
-    await ask({ hub: this.#hub, credential: this.#credential, method: 'DELETE', path: '/v1/me/device', patience: READ_PATIENCE_MS });
   }
 
   // ---------------------------------------------------------------------------------------------------- media session
@@ -307,16 +299,34 @@ export class Client {
       }
     }
     const told = new Set(calls.map((call) => call.sessionId));
-    setTimeout(() => this.#vanish([...known].filter((sessionId) => !told.has(sessionId))), VANISHED_MS);
+    const unsaid = [...known].filter((sessionId) => !told.has(sessionId));
+    setTimeout(() => void this.#vanish(unsaid), VANISHED_MS);
     for (const [sessionId, { media }] of this.#sessions) if (media.state !== 'connected') void this.#restart(sessionId);
   }
 
-  /** @param {string[]} sessionIds */
-  #vanish(sessionIds) {
+  /**
+   * The hub no longer counts these among this device's calls, and no event said why.
+   * @param {string[]} sessionIds
+   */
+  async #vanish(sessionIds) {
     for (const sessionId of sessionIds) {
-      const call = this.#calls.get(sessionId);
-      if (call) this.#conclude({ ...call, status: call.status === 'ongoing' ? 'ended' : 'unanswered' });
+      if (!this.#calls.has(sessionId)) continue;
+      try {
+        const { call } = /** @type {{ call: Call }} */ (await this.#read(`/v1/calls/${sessionId}`));
+        if (isOver(call)) this.#conclude(call);
+        else if (!this.#isInside(call) && call.status === 'ongoing') this.#elsewhere(call);
+      } catch {
+        const call = this.#calls.get(sessionId);
+        if (call) this.#conclude({ ...call, status: call.status === 'ongoing' ? 'ended' : 'unanswered' });
+      }
     }
+  }
+
+  /** @param {Call} call */
+  #elsewhere(call) {
+    if (this.#concluded.has(call.sessionId)) return;
+    this.#forget(call, 'left');
+    this.#tell('onCallAnsweredElsewhere', call);
   }
 
   /** @param {CallEvent} event */
@@ -329,12 +339,12 @@ export class Client {
         return;
       }
       case 'outgoingCallAccepted':
+        // It may overtake the answer to the verb that made the call.
+        this.#enter(event.call);
         this.#tell('onOutgoingCallAccepted', this.#learn(event.call), event.by);
         return;
       case 'callAnsweredElsewhere':
-        if (this.#concluded.has(sessionId)) return;
-        this.#forget(event.call);
-        this.#tell('onCallAnsweredElsewhere', event.call);
+        this.#elsewhere(event.call);
         return;
       case 'callEnded':
       case 'incomingCallCancelled':
@@ -377,7 +387,7 @@ export class Client {
     if (known && known.entry > call.entry) return known;
     if (this.#concluded.has(call.sessionId)) return call;
     if (isOver(call)) {
-      this.#forget(call);
+      this.#forget(call, 'over');
       return call;
     }
     this.#calls.set(call.sessionId, call);
@@ -387,11 +397,23 @@ export class Client {
   }
 
   /**
+   * This device is in this call now, unless its end was told before.
+   * @param {Call} call
+   * @returns {Call}
+   */
+  #enter(call) {
+    const learned = this.#learn(call);
+    if (this.#calls.has(call.sessionId)) this.#active = learned;
+    return learned;
+  }
+
+  /**
    * The call is over for this device.
    * @param {Call} call
+   * @param {'over' | 'left'} how
    */
-  #forget(call) {
-    this.#concluded.add(call.sessionId);
+  #forget(call, how) {
+    this.#concluded.set(call.sessionId, how);
     this.#calls.delete(call.sessionId);
     if (this.#active?.sessionId === call.sessionId) this.#active = null;
     this.#dropSession(call.sessionId);
@@ -402,8 +424,11 @@ export class Client {
    * @param {Call} call
    */
   #conclude(call) {
-    if (this.#concluded.has(call.sessionId)) return;
-    this.#forget(call);
+    if (this.#concluded.get(call.sessionId) === 'over') return;
+    const told = this.#concluded.has(call.sessionId);
+    this.#forget(call, 'over');
+    // This device left it before: its page has no use for the news.
+    if (told) return;
     if (call.status === 'ended') this.#tell('onCallEnded', call);
     else if (this.#isCaller(call)) this.#tell('onOutgoingCallRejected', call);
     else this.#tell('onIncomingCallCancelled', call);

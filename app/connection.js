@@ -1,6 +1,8 @@
 // The event socket: hello and welcome, heartbeat, coming back after a loss, and each event once.
 // Never knows what an event means.
 
+import { Timer } from './timer.js';
+
 /** @import { CallEvent, ClientFrame, ConnectionState, HubFrame, Refusal, Welcome } from './types.js' */
 
 export const PROTOCOL_VERSION = 1;
@@ -28,8 +30,8 @@ export class Connection {
   #losses = 0;
   #heartbeat = 15_000;
   #heard = 0;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #timer;
+  /** One timer: the socket waits for one thing at a time. */
+  #timer = new Timer();
   /** The last entry seen of each call, in the order of being heard of. @type {Map<string, number>} */
   #seen = new Map();
   #address;
@@ -86,7 +88,7 @@ export class Connection {
     this.#become('connecting');
     const socket = new WebSocket(this.#address);
     this.#socket = socket;
-    this.#after(WELCOME_MS, () => this.#lost());
+    this.#timer.set(WELCOME_MS, () => this.#lost());
     socket.onopen = () => {
       const seen = [...this.#seen].map(([sessionId, entry]) => ({ sessionId, entry }));
       this.send({ type: 'hello', protocol: PROTOCOL_VERSION, credential: this.#credential, seen });
@@ -163,7 +165,7 @@ export class Connection {
   }
 
   #beat() {
-    this.#after(this.#heartbeat, () => {
+    this.#timer.set(this.#heartbeat, () => {
       if (performance.now() - this.#heard > this.#heartbeat * 2) return this.#lost();
       this.send({ type: 'ping' });
       this.#beat();
@@ -175,7 +177,7 @@ export class Connection {
     if (this.#state !== 'online' || document.visibilityState === 'hidden') return;
     const asked = performance.now();
     this.send({ type: 'ping' });
-    this.#after(PROBE_MS, () => (this.#heard < asked ? this.#lost() : this.#beat()));
+    this.#timer.set(PROBE_MS, () => (this.#heard < asked ? this.#lost() : this.#beat()));
   };
 
   #hurry = () => {
@@ -190,26 +192,16 @@ export class Connection {
     this.#become('offline');
     const pause = Math.min(FIRST_PAUSE_MS * 2 ** this.#losses, LONGEST_PAUSE_MS);
     this.#losses += 1;
-    this.#after(pause * (0.5 + Math.random() / 2), () => this.#dial());
+    this.#timer.set(pause * (0.5 + Math.random() / 2), () => this.#dial());
   }
 
   #drop() {
-    clearTimeout(this.#timer);
+    this.#timer.clear();
     const socket = this.#socket;
     this.#socket = null;
     if (!socket) return;
     socket.onopen = socket.onmessage = socket.onclose = null;
     socket.close();
-  }
-
-  /**
-   * One timer at a time: the socket waits for one thing only.
-   * @param {number} milliseconds
-   * @param {() => void} then
-   */
-  #after(milliseconds, then) {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(then, milliseconds);
   }
 
   /**

@@ -59,6 +59,10 @@ export class Line {
     this.call = call;
     this.phase = phase;
     this.#changed = changed;
+    this.video.addEventListener('resize', () => {
+      const { videoWidth, videoHeight } = this.video;
+      if (videoHeight) this.video.style.setProperty('--ratio', String(videoWidth / videoHeight));
+    });
     this.video.addEventListener('loadeddata', () => {
       this.seen = true;
       changed();

@@ -102,8 +102,7 @@ export class App {
     this.#route();
   }
 
-  async unpair() {
-    await this.#client?.forgetDevice().catch(() => {});
+  unpair() {
     this.#close();
     this.#route();
   }
@@ -263,7 +262,7 @@ export class App {
     const talking = this.switchboard?.shown ?? null;
     this.ring.keepAwake(this.settings.awake || Boolean(talking && !talking.over));
     document.body.dataset['connection'] = this.connection;
-    say(this.#state, t(this.connection));
+    say(this.#state, t(this.connection === 'offline' ? 'offlineShort' : this.connection));
     const complaint = this.switchboard?.complaint ?? null;
     this.#toast.hidden = !complaint;
     if (complaint) say(this.#toastWord, complaint);
@@ -275,6 +274,8 @@ export class App {
     const { hash } = location;
     const { switchboard } = this;
     const code = /^#pair=([\w-]{1,64})$/.exec(hash)?.[1] ?? '';
+    // Paired already: the code is for another device, and must not stay in the address.
+    if (this.#credential && code) history.replaceState(null, '', location.pathname);
     if (!this.#credential) {
       /** @type {ReturnType<typeof pairingScreen> | undefined} */
       let pairing;

@@ -71,7 +71,9 @@ export class Switchboard {
     this.#changed();
     try {
       const call = await this.#client.initiateCall({ receiver: door.uid, receiverType: 'user', type: 'video' });
-      if (!this.lines.has(call.sessionId)) this.#add(call, { at: 'calling', delivered: false });
+      // What the door did with it may have come before.
+      const told = this.lines.has(call.sessionId) || this.#client.activeCall?.sessionId !== call.sessionId;
+      if (!told) this.#add(call, { at: 'calling', delivered: false });
     } catch (error) {
       this.microphone.close();
       this.complain(error);
@@ -274,12 +276,13 @@ export class Switchboard {
    * @param {Extract<Line['phase'], { at: 'over' }>['how']} how
    */
   #end(call, how) {
-    const line = this.lines.get(call.sessionId);
+    const ours = this.placing === call.door && call.initiator.deviceId === this.#client.deviceId;
+    const line = this.lines.get(call.sessionId) ?? (ours ? this.#add(call, { at: 'calling', delivered: false }) : null);
     if (line && !line.over) {
-      const ours = call.participants.find(({ deviceId }) => deviceId === this.#client.deviceId);
-      if (how === 'missed' && (ours || call.status !== 'unanswered')) this.#remove(line);
+      // Refused, here or by all: there is nothing to tell.
+      if (how === 'missed' && call.status !== 'unanswered') this.#remove(line);
       else this.#farewell(line, how, call);
-      if (how === 'missed') void this.#ring.notify(call.sessionId, t('notificationMissed', { door: doorName(call) }), '');
+      if (how === 'missed' && call.status === 'unanswered') void this.#ring.notify(call.sessionId, t('notificationMissed', { door: doorName(call) }), '');
     }
     this.onHistory();
   }

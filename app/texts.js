@@ -9,12 +9,12 @@ const en = {
   home: 'Home',
   history: 'Calls',
   settings: 'Settings',
-  back: 'Back',
   close: 'Close',
   // Connection
   online: 'Connected',
   connecting: 'Connecting…',
   offline: 'No connection. Trying again…',
+  offlineShort: 'No connection',
   refused: 'This device is no longer paired',
   offlineHint: 'Without a connection nobody can ring here. Check that this device is online.',
   // Home
@@ -23,7 +23,7 @@ const en = {
   doors: 'Doors',
   callDoor: 'Call',
   callDoorLabel: 'Call {door}',
-  doorOffline: 'Not reachable at the moment',
+  doorOffline: 'Not reachable',
   doorReady: 'Ready',
   noDoors: 'There is no door you may call.',
   recent: 'Recent calls',
@@ -77,10 +77,8 @@ const en = {
   qualityGood: 'Good connection',
   qualityWeak: 'Weak connection',
   qualityBad: 'Connection interrupted',
-  microphoneOn: 'Microphone on',
   mute: 'Mute',
   muted: 'Muted',
-  unmute: 'Unmute',
   microphoneAsking: 'Waiting for the microphone…',
   microphoneDenied: 'The visitor cannot hear you: the microphone is blocked for this page. Allow it in the settings of the browser, next to the address.',
   microphoneMissing: 'The visitor cannot hear you: this device has no microphone that can be used.',
@@ -96,11 +94,9 @@ const en = {
   // How a call went
   answeredElsewhere: '{name} answered',
   answeredElsewhereUnnamed: 'Answered on another device',
-  answeredByYou: 'You answered on another device',
   missed: 'Missed',
   missedHint: 'Nobody answered.',
   withdrawn: 'The visitor stopped ringing',
-  declined: 'Declined',
   doorDeclined: 'The door did not take the call',
   doorUnanswered: 'Nobody answered at the door',
   doorBusy: 'The door is in another call',
@@ -140,7 +136,7 @@ const en = {
   soundTest: 'Ring tone',
   soundTestAction: 'Play',
   soundTestStop: 'Stop',
-  ringVolume: 'Volume of the ring tone',
+  ringVolume: 'Ring volume',
   awake: 'Keep the screen on',
   awakeHint: 'For a tablet on the wall: it then always rings aloud.',
   thisDevice: 'This device',
@@ -156,7 +152,6 @@ const en = {
   elsewhereTitle: 'Doorward is open in another tab',
   elsewhereHint: 'It rings there. Only one tab of a browser can take the calls.',
   elsewhereAction: 'Use it here',
-  scriptNeeded: 'This page needs JavaScript.',
   // Errors, in a resident's words
   ERR_BAD_REQUEST: 'This page and the house do not understand each other. Load the page again.',
   ERR_CALL_ANSWERED_ELSEWHERE: 'Somebody else answered first.',
@@ -189,11 +184,11 @@ const de = {
   home: 'Start',
   history: 'Anrufe',
   settings: 'Einstellungen',
-  back: 'Zurück',
   close: 'Schließen',
   online: 'Verbunden',
   connecting: 'Verbindet…',
   offline: 'Keine Verbindung. Neuer Versuch…',
+  offlineShort: 'Keine Verbindung',
   refused: 'Dieses Gerät ist nicht mehr gekoppelt',
   offlineHint: 'Ohne Verbindung kann es hier nicht klingeln. Bitte prüfen, ob dieses Gerät online ist.',
   quiet: 'Niemand an der Tür',
@@ -201,7 +196,7 @@ const de = {
   doors: 'Türen',
   callDoor: 'Anrufen',
   callDoorLabel: '{door} anrufen',
-  doorOffline: 'Zurzeit nicht erreichbar',
+  doorOffline: 'Nicht erreichbar',
   doorReady: 'Bereit',
   noDoors: 'Es gibt keine Tür, die Sie anrufen können.',
   recent: 'Letzte Anrufe',
@@ -251,10 +246,8 @@ const de = {
   qualityGood: 'Gute Verbindung',
   qualityWeak: 'Schwache Verbindung',
   qualityBad: 'Verbindung unterbrochen',
-  microphoneOn: 'Mikrofon an',
   mute: 'Stumm',
   muted: 'Stumm',
-  unmute: 'Mikrofon an',
   microphoneAsking: 'Wartet auf das Mikrofon…',
   microphoneDenied: 'Man hört Sie nicht: Das Mikrofon ist für diese Seite gesperrt. Erlauben Sie es in den Einstellungen des Browsers neben der Adresse.',
   microphoneMissing: 'Man hört Sie nicht: Dieses Gerät hat kein nutzbares Mikrofon.',
@@ -269,11 +262,9 @@ const de = {
   duration: 'Dauer',
   answeredElsewhere: '{name} hat angenommen',
   answeredElsewhereUnnamed: 'Auf einem anderen Gerät angenommen',
-  answeredByYou: 'Sie haben auf einem anderen Gerät angenommen',
   missed: 'Verpasst',
   missedHint: 'Niemand hat angenommen.',
   withdrawn: 'Der Besuch klingelt nicht mehr',
-  declined: 'Abgelehnt',
   doorDeclined: 'Die Tür hat den Anruf nicht angenommen',
   doorUnanswered: 'An der Tür hat niemand angenommen',
   doorBusy: 'Die Tür ist in einem anderen Gespräch',
@@ -310,7 +301,7 @@ const de = {
   soundTest: 'Klingelton',
   soundTestAction: 'Anhören',
   soundTestStop: 'Anhalten',
-  ringVolume: 'Lautstärke des Klingeltons',
+  ringVolume: 'Klingellautstärke',
   awake: 'Bildschirm anlassen',
   awakeHint: 'Für ein Tablet an der Wand: So klingelt es dort immer laut.',
   thisDevice: 'Dieses Gerät',
@@ -325,7 +316,6 @@ const de = {
   elsewhereTitle: 'Doorward ist in einem anderen Tab offen',
   elsewhereHint: 'Es klingelt dort. Nur ein Tab eines Browsers kann die Anrufe annehmen.',
   elsewhereAction: 'Hier verwenden',
-  scriptNeeded: 'Diese Seite braucht JavaScript.',
   ERR_BAD_REQUEST: 'Diese Seite und das Haus verstehen sich nicht. Bitte laden Sie die Seite neu.',
   ERR_CALL_ANSWERED_ELSEWHERE: 'Jemand anders war schneller.',
   ERR_CALL_BUSY_SELF: 'Sie sind schon in einem Gespräch, vielleicht auf einem anderen Gerät.',
@@ -369,7 +359,8 @@ export function setLanguage(chosen) {
   document.documentElement.lang = language;
 }
 
-export const currentLanguage = () => language;
+/** The language as this device writes dates and times. */
+const region = () => navigator.languages.find((tag) => tag.startsWith(language)) ?? language;
 
 /**
  * @param {TextKey} key
@@ -459,8 +450,8 @@ export function dayText(wall) {
   const day = new Date(wall).toDateString();
   if (day === new Date().toDateString()) return t('today');
   if (day === new Date(Date.now() - 86_400_000).toDateString()) return t('yesterday');
-  return new Date(wall).toLocaleDateString(language, { weekday: 'long', day: 'numeric', month: 'long' });
+  return new Date(wall).toLocaleDateString(region(), { weekday: 'long', day: 'numeric', month: 'long' });
 }
 
 /** @param {number} wall milliseconds since 1970 */
-export const timeText = (wall) => new Date(wall).toLocaleTimeString(language, { hour: '2-digit', minute: '2-digit' });
+export const timeText = (wall) => new Date(wall).toLocaleTimeString(region(), { hour: '2-digit', minute: '2-digit' });

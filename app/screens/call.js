@@ -23,8 +23,9 @@ export function callScreen(switchboard) {
   const detail = h('p', { class: 'detail' });
   const top = h('header', { class: 'call-top' }, kicker, title, detail);
 
+  const mark = h('span', { class: 'mark' });
   const wait = h('p', { class: 'stage-word' });
-  const rings = h('div', { class: 'pulse', 'aria-hidden': 'true' }, h('i'), h('i'), h('i'), icon('door'));
+  const rings = h('div', { class: 'pulse', 'aria-hidden': 'true' }, h('i'), h('i'), h('i'), mark);
   const empty = h('div', { class: 'stage-empty' }, rings, wait);
   const frame = h('div', { class: 'stage-frame' });
   const listen = h('button', { type: 'button', class: 'listen', onclick: act((it) => void it.media?.listen()) }, icon('volume'), t('tapToListen'));
@@ -82,6 +83,9 @@ export function callScreen(switchboard) {
     empty.hidden = picture && media?.state === 'connected';
     empty.classList.toggle('over-picture', picture);
     say(wait, waitOf(line));
+    const drawn = markOf(line);
+    if (mark.dataset['icon'] !== drawn) mark.replaceChildren(icon(drawn));
+    mark.dataset['icon'] = drawn;
     listen.hidden = !(phase.at === 'talking' && media?.soundBlocked);
 
     const notice = noticeOf(line, switchboard);
@@ -117,6 +121,15 @@ export function callScreen(switchboard) {
       if (line?.phase.at === 'talking') say(detail, detailOf(line));
     },
   };
+}
+
+/**
+ * @param {Line} line
+ * @returns {import('../elements.js').IconName}
+ */
+function markOf({ phase, call }) {
+  if (phase.at !== 'over') return call.type === 'audio' ? 'microphone' : 'door';
+  return /** @type {const} */ ({ answeredElsewhere: 'check', missed: 'missed', withdrawn: 'bell', notAnswered: 'busy', ended: 'hangUp' })[phase.how];
 }
 
 /**

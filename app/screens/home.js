@@ -52,7 +52,7 @@ function doorCards(app, online) {
       type: 'button', class: 'call-door', disabled: !online || !reachable || Boolean(app.switchboard?.placing),
       'aria-label': t('callDoorLabel', { door: door.name }), onclick: () => void app.switchboard?.callDoor(door),
     }, icon('answer'), h('span', {}, t(placing ? 'calling' : 'callDoor')));
-    const state = h('span', { class: reachable ? 'door-state' : 'door-state away' }, t(reachable ? 'doorReady' : 'doorOffline'));
+    const state = online ? h('span', { class: reachable ? 'door-state' : 'door-state away' }, t(reachable ? 'doorReady' : 'doorOffline')) : null;
     return h('article', { class: 'card door-card' }, h('span', { class: 'door-mark' }, icon('door')),
       h('div', { class: 'card-words' }, h('strong', {}, door.name), state), call);
   });

@@ -37,7 +37,7 @@ export function settingsScreen(app) {
   const sure = h('div', { class: 'sure', role: 'alert', hidden: true }, h('p', {}, t('unpairSure')),
     h('div', { class: 'wish-actions' },
       h('button', { type: 'button', class: 'small', onclick: () => (sure.hidden = true) }, t('cancel')),
-      h('button', { type: 'button', class: 'small stop', onclick: () => void app.unpair() }, t('unpairYes'))));
+      h('button', { type: 'button', class: 'small stop', onclick: () => app.unpair() }, t('unpairYes'))));
   const who = h('p', { class: 'hint' });
 
   const element = h('section', { class: 'settings' }, h('h1', { tabIndex: -1 }, t('settings')),
