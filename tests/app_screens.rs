@@ -9,7 +9,10 @@ use std::process::{Command, Output};
 /// Runs a script of the browser tests' package, and fails with all it said.
 fn script(name: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
-    assert!(folder.join("node_modules/playwright-core").is_dir(), "the browser's modules are missing: make browser-modules");
+    assert!(
+        folder.join("node_modules/playwright-core").is_dir(),
+        "the browser's modules are missing: make browser-modules"
+    );
     let run = Command::new("npm").args(["run", "--silent", name]).current_dir(folder).output();
     let Output { status, stdout, stderr } = run.expect("npm is installed: .ci/setup test");
     let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
