@@ -103,7 +103,7 @@ pub enum OrderError {
 #[error("this binary was built without the feature `media`: it has no camera, microphone or speaker")]
 pub struct NotBuilt;
 
-/// A running worker. Dropping it kills the child.
+/// A running worker. Dropping it ends the child.
 #[derive(Debug)]
 pub struct Worker {
     orders: mpsc::Sender<Order>,

@@ -22,6 +22,8 @@ pub(super) enum Event {
     Order(Order),
     /// Something happened to a connection.
     Peer { peer: PeerId, event: PeerEvent },
+    /// The speaker's pipeline broke.
+    SpeakerFailed(String),
     /// A tenth of a second of sound went to the speaker.
     SpeakerLevel(Level),
     /// Something happened to the connection that only pays for the certificate.

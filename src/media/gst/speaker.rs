@@ -81,6 +81,14 @@ impl Speaker {
         }
     }
 
+    /// It broke: gives the pipeline away to be closed. The next use after a while tries again.
+    pub(super) fn fail(&mut self, now: Instant) -> Option<gst::Pipeline> {
+        match std::mem::replace(&mut self.state, State::Failed { again: now + LINGER }) {
+            State::Open { pipeline, .. } => Some(pipeline),
+            State::Closed | State::Failed { .. } => None,
+        }
+    }
+
     /// Completes a file, as a last deed.
     pub(super) fn finish(self) {
         let State::Open { pipeline, .. } = self.state else { return };
@@ -96,7 +104,8 @@ impl Speaker {
         Branch::build(&pipeline, &pipeline::speaker(&self.sink))?;
         let point = pipeline.by_name(MIXING_POINT).expect("every speaker branch has one");
         mix_at(&point.static_pad("src").expect("a filter has one"), Arc::clone(&self.mixer), self.events.clone());
-        bus::listen(&pipeline, |error| tracing::error!(%error, "the speaker failed"));
+        let events = self.events.clone();
+        bus::listen(&pipeline, move |error| drop(events.send(Event::SpeakerFailed(error))));
         self.timeline.adopt(&pipeline);
         pipeline.set_state(gst::State::Playing)?;
         Ok(pipeline)

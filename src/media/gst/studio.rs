@@ -128,6 +128,12 @@ impl Studio {
                     self.reports.send(Report::SpeakerLevel { dbfs: level.dbfs, hertz: level.hertz });
                 }
             }
+            Event::SpeakerFailed(error) => {
+                tracing::error!(error, "the speaker failed");
+                if let Some(pipeline) = self.speaker.fail(now) {
+                    self.closing.close(pipeline);
+                }
+            }
             Event::HangUp | Event::Initialised(_) | Event::Order(_) | Event::WarmUp(_) => {}
         }
     }

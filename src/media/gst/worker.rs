@@ -96,6 +96,7 @@ impl Worker {
             | Event::CaptureOpened { .. }
             | Event::Closed(_)
             | Event::Peer { .. }
+            | Event::SpeakerFailed(_)
             | Event::SpeakerLevel(_)) => {
                 if let State::Working(studio) = &mut self.state {
                     studio.hear(event, Instant::now());

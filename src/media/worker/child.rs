@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdStream;
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::net::UnixStream;
@@ -16,6 +17,9 @@ use crate::media::protocol::{Order, Report};
 
 /// Lines on their way into the socket.
 const LINES_WAITING: usize = 512;
+
+/// A worker ends by itself within a second.
+const LAST_WORDS: Duration = Duration::from_millis(1500);
 
 /// A running child.
 pub(super) struct Child {
@@ -75,6 +79,15 @@ impl Child {
                 }
             }
         }
+    }
+
+    /// Hangs up, so that it can complete what it writes, and ends it if it does not.
+    pub(super) async fn hang_up(mut self) -> std::io::Result<ExitStatus> {
+        self.writer.abort();
+        if let Ok(status) = tokio::time::timeout(LAST_WORDS, self.process.wait()).await {
+            return status;
+        }
+        self.kill().await
     }
 
     /// Ends it, however it is: a stopped process dies of this, too.

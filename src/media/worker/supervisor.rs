@@ -74,10 +74,15 @@ impl Supervisor {
         tracing::info!(pid = child.id(), "the media worker was started");
         let end = self.serve(&mut child, orders).await;
         self.pid.store(0, Ordering::Relaxed);
-        let status = child.kill().await;
-        match (end, status) {
-            (End::Died(reason), Ok(status)) => End::Died(format!("{reason} ({status})")),
-            (end, _) => end,
+        match end {
+            End::Died(reason) => match child.kill().await {
+                Ok(status) => End::Died(format!("{reason} ({status})")),
+                Err(_) => End::Died(reason),
+            },
+            End::Unwanted => {
+                let _ = child.hang_up().await;
+                End::Unwanted
+            }
         }
     }
 
