@@ -4,11 +4,12 @@ mod exchange_hall;
 
 use std::time::Duration;
 
-use doorward::hub::exchange::{Change, Initiation};
+use doorward::hub::exchange::{Change, Exchange, Initiation, Output, Timer};
+use doorward::moment::Moment;
 use doorward::signaling::protocol::{CallStatus, EndReason, ErrorCode, Receiver, RejectStatus, Role};
 use exchange_hall::{
     Hall, accept, acknowledge, device, end, gone, join, leg, reachable, reject, ring_door, ring_group, ring_user,
-    session, uid,
+    rules, session, uid,
 };
 
 const CALL: u8 = 1;
@@ -82,7 +83,7 @@ fn the_ring_time_is_the_hubs() {
     assert_eq!(hall.names("front-panel"), ["outgoingCallRejected"]);
     assert_eq!(hall.names("ben-phone"), ["incomingCallReceived", "incomingCallCancelled"]);
     assert_eq!(code(&mut hall, CALL, accept("ben-phone", "b1")), ErrorCode::ErrCallTerminated);
-    hall.pass(Duration::from_secs(600));
+    hall.pass(rules().forget_after);
     assert_eq!(code(&mut hall, CALL, accept("ben-phone", "b1")), ErrorCode::ErrCallSessionNotFound);
     assert_eq!(hall.exchange.poll_timeout(), None, "nothing is left");
 }
@@ -203,4 +204,87 @@ fn a_repeated_verb_has_the_same_verdict_and_no_second_effect() {
     assert_eq!(call.status, CallStatus::Ended, "with the call as it stands now");
     assert_eq!(hall.names("front-panel"), ["callDelivered", "outgoingCallAccepted"]);
     hall.check_restore();
+}
+
+#[test]
+fn a_device_lost_twice_has_two_grace_times() {
+    let mut hall = ringing();
+    hall.append(session(CALL), accept("ben-phone", "b1"));
+    hall.append(session(CALL), gone("ben-phone"));
+    let first = hall.call(session(CALL)).entry;
+    hall.append(session(CALL), reachable("ben-phone", 1));
+    hall.append(session(CALL), gone("ben-phone"));
+    hall.append(session(CALL), Change::Absent { device_id: device("ben-phone"), lost_by: first });
+    assert_eq!(hall.status(session(CALL)), CallStatus::Ongoing, "the order of the first loss came too late");
+    hall.pass(Duration::from_secs(45));
+    assert_eq!(hall.call(session(CALL)).end_reason, Some(EndReason::ResidentGone));
+}
+
+#[test]
+fn what_was_missed_is_told_once_and_only_where_it_still_matters() {
+    let mut hall = ringing();
+    hall.lose("front-panel");
+    for change in [acknowledge("ben-phone"), acknowledge("anna-phone"), join("ben-phone"), join("ben-phone")] {
+        hall.append(session(CALL), change);
+    }
+    hall.find("front-panel");
+    assert_eq!(hall.names("front-panel"), ["callDelivered", "callViewed"], "the newest of each");
+    let told_again = |hall: &mut Hall| hall.find("front-panel").iter().map(|(_, outputs)| outputs.len()).sum::<usize>();
+    assert_eq!(told_again(&mut hall), 0, "it saw all of it");
+    hall.lose("front-panel");
+    hall.append(session(CALL), accept("ben-phone", "b1"));
+    hall.append(session(CALL), end("ben-phone", "b2"));
+    hall.find("front-panel");
+    assert_eq!(hall.names("front-panel"), ["callDelivered", "callViewed", "callEnded"], "the end is the last word");
+}
+
+#[test]
+fn a_participant_who_vanished_hears_that_it_is_out() {
+    let mut hall = Hall::new();
+    let call = ring_group("front-panel", "k1", &["anna-phone", "ben-phone"]);
+    hall.append(session(CALL), initiate(Initiation { joinable: true, ..call }));
+    hall.append(session(CALL), accept("anna-phone", "a1"));
+    hall.append(session(CALL), accept("ben-phone", "b1"));
+    hall.lose("ben-phone");
+    hall.pass(Duration::from_secs(45));
+    assert_eq!(hall.status(session(CALL)), CallStatus::Ongoing, "the other talks on");
+    assert_eq!(hall.names("front-panel"), ["outgoingCallAccepted", "participantLeft"]);
+    hall.find("ben-phone");
+    assert_eq!(hall.names("ben-phone"), ["incomingCallReceived", "callAnsweredElsewhere", "participantLeft"]);
+    assert!(hall.exchange.active_calls(&device("ben-phone")).is_empty());
+    hall.check_restore();
+}
+
+#[test]
+fn a_restored_hub_orders_again_what_was_only_ordered() {
+    let mut hall = ringing();
+    let due = hall.now + rules().absence_grace;
+    let ordered = hall.exchange.handle_timeout(due);
+    assert_eq!(ordered, [Output::Append(session(CALL), Change::Expire)]);
+    assert!(hall.exchange.handle_timeout(due).is_empty(), "ordered once");
+    hall.now = due;
+    hall.append(session(CALL), acknowledge("ben-phone"));
+    let mut restored = Exchange::restore(rules(), due, hall.log.iter().cloned());
+    assert_eq!(restored.handle_timeout(due), ordered, "the order was lost with the hub");
+}
+
+#[test]
+fn moments_of_another_start_of_the_machine_count_as_now() {
+    let hall = ringing();
+    let now = Moment::from_millis(10);
+    let mut restored = Exchange::restore(rules(), now, hall.log.iter().cloned());
+    assert_eq!(restored.poll_timeout(), Some((now + Duration::from_secs(45), Timer::Ring(session(CALL)))));
+    assert_eq!(restored.handle_timeout(now + Duration::from_secs(45)).len(), 1);
+}
+
+#[test]
+fn a_key_is_free_again_when_its_call_is_forgotten() {
+    let mut hall = ringing();
+    hall.append(session(CALL), reject("front-panel", "f1", RejectStatus::Cancelled));
+    hall.pass(rules().forget_after);
+    assert_eq!(hall.exchange.poll_timeout(), None);
+    let again = ring_group("front-panel", "k1", &["ben-phone"]);
+    let call = hall.ask(session(2), initiate(again)).expect("it is a new call");
+    assert_eq!(call.session_id, session(2));
+    assert!(hall.exchange.calls_of(&device("anna-phone")).is_empty());
 }

@@ -17,7 +17,7 @@ use doorward::signaling::protocol::{
 const WALL: u64 = 1_767_225_600_000;
 
 pub fn rules() -> Rules {
-    Rules { absence_grace: Duration::from_secs(45), forget_after: Duration::from_secs(600) }
+    Rules { absence_grace: Duration::from_secs(45), forget_after: Duration::from_secs(3600) }
 }
 
 pub fn session(number: u8) -> SessionId {
@@ -120,9 +120,38 @@ pub fn reachable(name: &str, seen: u64) -> Change {
 /// What a device was told, and what its verbs were answered.
 #[derive(Debug, Clone, Default)]
 pub struct Heard {
+    /// As a device keeps them: none twice.
     pub events: Vec<Event>,
+    /// The last entry seen of each call.
+    pub seen: BTreeMap<SessionId, EntryNumber>,
     pub answers: Vec<Result<Call, Refusal>>,
     pub revoked: Vec<SessionId>,
+}
+
+impl Heard {
+    /// Takes an event as every device does: one that is not newer than the last seen must be one it knows.
+    fn take(&mut self, event: &Event) {
+        let seen = self.seen.entry(event.session_id).or_default();
+        if event.entry > *seen {
+            *seen = event.entry;
+            self.events.push(event.clone());
+            return;
+        }
+        let same = |known: &&Event| (known.session_id, known.entry) == (event.session_id, event.entry);
+        let known =
+            self.events.iter().find(same).unwrap_or_else(|| panic!("missed {event:?}, knows {:?}", self.events));
+        assert_eq!(event_name(&known.event), event_name(&event.event), "an id names one event for ever");
+    }
+
+    /// The newest picture of a call this device has, from events and answers.
+    pub fn belief(&self, session_id: SessionId) -> Option<&Call> {
+        let told = self.events.iter().filter_map(|event| event_call(&event.event));
+        let answered = self.answers.iter().filter_map(|answer| match answer {
+            Ok(call) => Some(call),
+            Err(refusal) => refusal.details.call.as_deref(),
+        });
+        told.chain(answered).filter(|call| call.session_id == session_id).max_by_key(|call| call.entry)
+    }
 }
 
 /// See the top of this file.
@@ -133,6 +162,8 @@ pub struct Hall {
     pub log: Vec<(Moment, Entry)>,
     pub heard: BTreeMap<DeviceId, Heard>,
     pub archived: Vec<Call>,
+    /// Devices without a connection: they are told nothing.
+    pub offline: BTreeSet<DeviceId>,
     statuses: BTreeMap<SessionId, CallStatus>,
     winners: BTreeMap<SessionId, DeviceId>,
 }
@@ -145,6 +176,7 @@ impl Hall {
             log: Vec::new(),
             heard: BTreeMap::new(),
             archived: Vec::new(),
+            offline: BTreeSet::new(),
             statuses: BTreeMap::new(),
             winners: BTreeMap::new(),
         }
@@ -158,6 +190,7 @@ impl Hall {
             let wall = WALL + self.now.as_nanos() / 1_000_000;
             let entry = Entry { session_id, wall, change };
             self.log.push((self.now, entry.clone()));
+            self.connect(&entry.change);
             let outputs = self.exchange.handle(self.now, entry.clone());
             self.hear(&entry, &outputs);
             self.check(session_id);
@@ -200,6 +233,54 @@ impl Hall {
         done
     }
 
+    /// A device's connection is lost: one entry per call that concerns it.
+    pub fn lose(&mut self, name: &str) -> Vec<(Entry, Vec<Output>)> {
+        self.offline.insert(device(name));
+        let calls = self.exchange.calls_of(&device(name));
+        calls.into_iter().flat_map(|session_id| self.append(session_id, gone(name))).collect()
+    }
+
+    /// A device connects and says what it saw.
+    pub fn find(&mut self, name: &str) -> Vec<(Entry, Vec<Output>)> {
+        self.offline.remove(&device(name));
+        let calls = self.exchange.calls_of(&device(name));
+        let seen = |hall: &Self, session_id| {
+            hall.heard.get(&device(name)).and_then(|heard| heard.seen.get(&session_id)).copied().unwrap_or_default()
+        };
+        let reachables = calls.into_iter().map(|session_id| {
+            (session_id, Change::Reachable { device_id: device(name), seen: seen(self, session_id) })
+        });
+        let reachables: Vec<_> = reachables.collect();
+        reachables.into_iter().flat_map(|(session_id, change)| self.append(session_id, change)).collect()
+    }
+
+    /// A page is loaded anew: its connection is lost, and everything it knew.
+    pub fn reload(&mut self, name: &str) -> Vec<(Entry, Vec<Output>)> {
+        let mut done = self.lose(name);
+        if let Some(heard) = self.heard.get_mut(&device(name)) {
+            (heard.events, heard.seen) = (Vec::new(), BTreeMap::new());
+        }
+        done.append(&mut self.find(name));
+        done
+    }
+
+    fn connect(&mut self, change: &Change) {
+        match change {
+            Change::Initiate(call) => {
+                for found in call.members.iter().flat_map(|member| &member.devices).filter(|found| !found.connected) {
+                    self.offline.insert(found.device_id.clone());
+                }
+            }
+            Change::Gone { device_id } => {
+                self.offline.insert(device_id.clone());
+            }
+            Change::Reachable { device_id, .. } => {
+                self.offline.remove(device_id);
+            }
+            _ => {}
+        }
+    }
+
     pub fn call(&self, session_id: SessionId) -> Call {
         self.exchange.call(session_id).expect("the call is known")
     }
@@ -228,7 +309,9 @@ impl Hall {
                     assert!(!to.is_empty(), "somebody is told");
                     for device_id in to {
                         assert!(told.insert((event.entry, device_id.clone())), "one event per entry and device");
-                        self.heard.entry(device_id.clone()).or_default().events.push(event.clone());
+                        if !self.offline.contains(device_id) {
+                            self.heard.entry(device_id.clone()).or_default().take(event);
+                        }
                     }
                 }
                 Output::Revoke { session_id, devices } => {
@@ -297,6 +380,24 @@ impl Hall {
             let joined = acted && self.is_joinable(session_id);
             assert!(settled == 1 || (joined && settled == 2), "{device_id}: told {told:?}, acted: {acted}, {call:#?}");
         }
+    }
+
+    /// Caller and participants believe what is; whoever rang knows that it is over for them.
+    pub fn check_converged(&self, session_id: SessionId) {
+        self.check_rings_settled(session_id);
+        let call = self.call(session_id);
+        let talked = call.participants.iter().filter(|participant| participant.joined_at.is_some());
+        let parties: BTreeSet<_> = talked.map(|participant| &participant.leg).chain([&call.initiator]).collect();
+        for leg in parties {
+            let left = call.participants.iter().any(|p| p.leg == *leg && p.state == ParticipantState::Ended);
+            let heard = self.heard.get(&leg.device_id);
+            // A page loaded anew may know nothing of a call that it is not in any more.
+            let Some(belief) = heard.and_then(|heard| heard.belief(session_id)) else { continue };
+            let knows = belief.status == call.status && belief.end_reason == call.end_reason;
+            // Who left before the end need not know how it ended.
+            assert!(knows || left, "{} believes {belief:#?}\nbut it is {call:#?}", leg.device_id);
+        }
+        assert_eq!(self.exchange.active_calls(&call.initiator.device_id).is_empty(), call.status.is_terminal());
     }
 
     fn is_joinable(&self, session_id: SessionId) -> bool {

@@ -413,6 +413,8 @@ impl CallState {
         self.phase = Phase::Over { status, reason, talk, ended_at: turn.wall, forget_at };
         for device in self.devices.values_mut() {
             device.media = Media::Closed;
+            // Nobody's absence matters any more.
+            device.presence = Presence::Here;
             device.standing = match device.standing {
                 Standing::Ringing | Standing::Settled => Standing::Settled,
                 Standing::Calling | Standing::In | Standing::Left => Standing::Left,

@@ -43,7 +43,8 @@ use initiate::RefusedInitiation;
 pub enum Output {
     /// The answer of the verb that this entry is.
     Answer(Result<Box<Call>, Refusal>),
-    /// Append this entry: a timer is due, or what was folded has a consequence that is an entry of its own.
+    /// Append this entry, before any other that waits: a timer is due, or what was folded has a consequence that is an entry
+    /// of its own.
     Append(SessionId, Change),
     /// The call reached its terminal status: keep it in the history.
     Archive(Box<Call>),

@@ -136,11 +136,16 @@ impl CallState {
     }
 
     pub(super) fn absent(&mut self, turn: &mut Turn, device_id: &DeviceId, lost: EntryNumber) {
-        let Some(device) = self.devices.get(device_id) else { return };
-        match device.presence {
-            Presence::Away { lost_by, .. } if lost_by == lost => {}
+        if self.is_over() {
+            return;
+        }
+        let Some(device) = self.devices.get_mut(device_id) else { return };
+        match &mut device.presence {
+            // The order came back: none is on its way.
+            Presence::Away { lost_by, until } if *lost_by == lost => *until = Deadline::Ahead(until.at()),
             Presence::Away { .. } | Presence::Here => return,
         }
+        let Some(device) = self.devices.get(device_id) else { return };
         match (device.standing, self.is_door(device)) {
             (Standing::Calling, _) => self.finish(turn, CallStatus::Cancelled, None, None),
             (Standing::In, true) => self.depart(turn, device_id, EndReason::DoorGone, None),
