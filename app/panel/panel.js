@@ -210,7 +210,7 @@ function light(index, color) {
   const shade = linear.map((part) => Math.round(255 * (part / strength) ** (1 / 2.2)));
   const seen = strength ** (1 / 2.2);
   // A bright LED looks white in the middle.
-  const core = shade.map((part) => Math.round(22 + seen * (part + (255 - part) * 0.45 * strength - 22)));
+  const core = shade.map((part) => Math.round(22 + seen * (part + (255 - part) * 0.22 * strength - 22)));
   lamp.core.setAttribute("fill", `rgb(${core.join()})`);
   lamp.glow.setAttribute("fill", `rgb(${shade.join()})`);
   lamp.glow.setAttribute("fill-opacity", (seen * 0.75).toFixed(3));

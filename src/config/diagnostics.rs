@@ -84,7 +84,7 @@ impl Diagnostics {
         diagnostics
     }
 
-    /// Adds a problem found at these bytes of the text.
+    /// Adds a problem found at these bytes of the text, unless one is known there: the second only follows from the first.
     pub fn add(
         &mut self,
         severity: Severity,
@@ -95,6 +95,10 @@ impl Diagnostics {
         finding: Finding,
     ) {
         let (line, column, excerpt) = Excerpt::cut(text, span);
+        let is_known = |other: &Problem| (other.line, other.column) == (line, column);
+        if !excerpt.is_blank() && self.problems.iter().any(is_known) {
+            return;
+        }
         let Finding { found, allowed, meant } = finding;
         let problem = Problem { severity, file: file.to_owned(), line, column, key, found, allowed, meant, excerpt };
         let place = self.problems.partition_point(|other| (other.line, other.column) <= (line, column));
@@ -124,7 +128,7 @@ impl fmt::Display for Problem {
         };
         let colon = if self.key.is_empty() { "" } else { ": " };
         writeln!(f, "{}:{}:{}{colon}{severity}{}", self.file, self.line, self.column, self.key)?;
-        if !self.excerpt.line.trim().is_empty() {
+        if !self.excerpt.is_blank() {
             writeln!(f, "{:>5} | {}", self.line, self.excerpt.line)?;
             writeln!(f, "      | {}{}", " ".repeat(self.excerpt.indent), "^".repeat(self.excerpt.width))?;
         }
@@ -139,16 +143,22 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Whether the line at this byte assigns a secret, so that its value must not be shown.
+/// Whether the line at this byte assigns a secret, be it inside an inline table, so that its values must not be shown.
 pub(super) fn is_secret(text: &str, at: usize) -> bool {
-    let start = line_start(text, at);
-    let line = text[start..].lines().next().unwrap_or_default();
-    let Some((key, _)) = line.split_once('=') else { return false };
-    key.split('.').any(|word| SECRET_KEYS.contains(&word.trim().trim_matches(['"', '\''])))
+    let line = text[line_start(text, at)..].lines().next().unwrap_or_default();
+    let is_key = |(start, word): (usize, &str)| {
+        let rest = line[start + word.len()..].trim_start_matches(['"', '\'']).trim_start();
+        rest.starts_with(['=', '.'])
+    };
+    SECRET_KEYS.iter().any(|key| line.match_indices(key).any(is_key))
 }
 
 /// The one of the known words that was probably meant, if one is near enough.
 pub(super) fn nearest<'k>(found: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
+    let known: Vec<&str> = known.into_iter().collect();
+    if let Some(word) = known.iter().find(|word| found.len() >= 3 && word.contains(found)) {
+        return Some(format!("`{word}`"));
+    }
     let limit = (found.chars().count() / 3).clamp(1, 3);
     let (distance, word) = known.into_iter().map(|word| (distance(found, word), word)).min()?;
     (distance <= limit).then(|| format!("`{word}`"))
@@ -163,6 +173,11 @@ struct Excerpt {
 }
 
 impl Excerpt {
+    /// Nothing stands there: what is missing has no place.
+    fn is_blank(&self) -> bool {
+        self.line.trim().is_empty()
+    }
+
     /// The line and column of these bytes, and the line itself, with secrets blotted out.
     fn cut(text: &str, span: Range<usize>) -> (usize, usize, Self) {
         let span = boundary(text, span.start)..boundary(text, span.end.max(span.start));
@@ -231,10 +246,20 @@ mod tests {
 
     #[test]
     fn a_secret_is_never_printed() {
-        let text = "[hub]\ncredential = \"s3cret\"\n";
-        let mut diagnostics = Diagnostics::default();
-        diagnostics.add(Severity::Error, "f", text, 19..27, "hub.credential".into(), finding());
-        assert!(!diagnostics.to_string().contains("s3cret"), "{diagnostics}");
+        for text in [
+            "credential = \"s3cret\"",
+            "hub.credential = \"s3cret\"",
+            "'credential'=\"s3cret\"",
+            "hub = { adress = 1, credential = \"s3cret\" }",
+            "ice = [{ credential.credental = \"s3cret\" }]",
+            "  api-token =\"s3cret",
+        ] {
+            for start in 0..text.len() {
+                let mut diagnostics = Diagnostics::default();
+                diagnostics.add(Severity::Error, "f", text, start..start + 8, String::new(), finding());
+                assert!(!diagnostics.to_string().contains("s3cret"), "{diagnostics}");
+            }
+        }
     }
 
     #[test]

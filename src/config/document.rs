@@ -11,6 +11,12 @@ use toml::de::{DeArray, DeTable, DeValue, ValueDeserializer};
 
 use super::diagnostics::{Diagnostics, Finding, Severity, is_secret, nearest};
 
+/// What is said of a value that may be a secret.
+const HIDDEN: &str = "a value that is not shown";
+
+/// Keys whose value is a table of one key, such as `{ group = "flat-1" }`.
+const TABLES_OF_ONE_KEY: [&str; 2] = ["receiver", "credential"];
+
 /// A file being read, and what was found wrong so far.
 #[derive(Debug)]
 pub struct Document<'t> {
@@ -30,7 +36,7 @@ impl<'t> Document<'t> {
             Self { name, text, root: root.into_inner(), asked: BTreeSet::new(), diagnostics: Diagnostics::default() };
         for error in errors {
             let span = error.span().unwrap_or(0..0);
-            let finding = Finding { found: error.message().to_owned(), allowed: String::new(), meant: None };
+            let finding = broken(error.message(), text.get(span.clone()).unwrap_or_default());
             document.report(Severity::Error, span, String::new(), finding);
         }
         document
@@ -52,7 +58,7 @@ impl<'t> Document<'t> {
     pub fn required<T: DeserializeOwned>(&mut self, key: &'static str) -> Option<T> {
         if !self.root.contains_key(key) {
             self.asked.insert(key);
-            let end = self.text.trim_end().len();
+            let end = self.text.len();
             let found = format!("no table [{key}]");
             let finding = Finding { found, allowed: format!("exactly one table [{key}]"), meant: None };
             self.report(Severity::Error, end..end, key.to_owned(), finding);
@@ -102,7 +108,7 @@ impl<'t> Document<'t> {
         for key in unknown {
             let word = key.get_ref().as_ref();
             let finding = Finding {
-                found: format!("unknown table `{word}`"),
+                found: format!("unknown name `{word}`"),
                 allowed: list_words(&known),
                 meant: nearest(word, known.iter().copied()),
             };
@@ -117,11 +123,71 @@ impl<'t> Document<'t> {
             Ok(read) => Some(read),
             Err(error) => {
                 let span = error.span().unwrap_or(whole);
-                let finding = translate(error.message(), is_secret(self.text, span.start));
                 let key = self.path_at(&span);
+                let finding = self.translate(error.message(), &key, &span);
                 self.report(Severity::Error, span, key, finding);
                 None
             }
+        }
+    }
+
+    /// Serde's message in the words of this project.
+    fn translate(&self, message: &str, key: &str, span: &Range<usize>) -> Finding {
+        let secret = is_secret(self.text, span.start);
+        let quoted = |text: &str| text.split('`').nth(1).unwrap_or_default().to_owned();
+        let (head, tail) = message.split_once(", ").unwrap_or((message, ""));
+        if let Some(rest) = head.strip_prefix("unknown field ") {
+            return one_of(format!("unknown key `{}`", quoted(rest)), &quoted(rest), tail);
+        }
+        if let Some(rest) = head.strip_prefix("unknown variant ") {
+            let found = if secret { HIDDEN.to_owned() } else { format!("\"{}\"", quoted(rest)) };
+            let finding = one_of(found, &quoted(rest), tail);
+            let is_text = self.text[span.start..].starts_with(['"', '\'']);
+            let wants_table = TABLES_OF_ONE_KEY.iter().any(|name| key.ends_with(name));
+            return match is_text && wants_table {
+                true => Finding { allowed: format!("a table with one of {}", finding.allowed), meant: None, ..finding },
+                false => finding,
+            };
+        }
+        let plain = |found: String, allowed: &str| Finding { found, allowed: allowed.to_owned(), meant: None };
+        if head.starts_with("missing field ") {
+            return plain(format!("no key `{}`", quoted(head)), &format!("`{}` must be given", quoted(head)));
+        }
+        if message.starts_with("wanted exactly 1 element") {
+            let found = if message.contains("more than") { "more than one" } else { "none" };
+            return plain(found.to_owned(), "exactly one of its kinds");
+        }
+        let standing = || self.standing(span);
+        match message {
+            "wanted string or table" => return plain(standing(), "one of its words, in quotes"),
+            "invalid socket address syntax" => return plain(standing(), expectation("socket address")),
+            _other => {}
+        }
+        for prefix in ["invalid type: ", "invalid value: "] {
+            let Some((found, expected)) = message.strip_prefix(prefix).and_then(|rest| rest.rsplit_once(", expected "))
+            else {
+                continue;
+            };
+            if expected.ends_with(" variant") {
+                return plain(
+                    standing(),
+                    "a table of its own, such as [camera.test] for the kind \"test\" of [camera]",
+                );
+            }
+            let found = if secret { HIDDEN.to_owned() } else { found.replace('`', "") };
+            return plain(found, expectation(expected));
+        }
+        match message.split_once("; allowed are ") {
+            Some((found, allowed)) => plain(found.to_owned(), allowed),
+            None => plain(message.to_owned(), ""),
+        }
+    }
+
+    /// The first line of what stands there, unless it is a secret.
+    fn standing(&self, span: &Range<usize>) -> String {
+        match is_secret(self.text, span.start) {
+            true => HIDDEN.to_owned(),
+            false => self.text.get(span.clone()).unwrap_or_default().lines().next().unwrap_or_default().to_owned(),
         }
     }
 
@@ -131,8 +197,7 @@ impl<'t> Document<'t> {
             None => (self.nearest_span(path), false),
         };
         let found = found.unwrap_or_else(|| match there {
-            true if is_secret(self.text, span.start) => "a value that is not shown".to_owned(),
-            true => self.text.get(span.clone()).unwrap_or_default().lines().next().unwrap_or_default().to_owned(),
+            true => self.standing(&span),
             false => "nothing".to_owned(),
         });
         self.report(severity, span, path.to_owned(), Finding { found, allowed, meant: None });
@@ -168,8 +233,7 @@ impl<'t> Document<'t> {
                 return span;
             }
         }
-        let end = self.text.trim_end().len();
-        end..end
+        self.text.len()..self.text.len()
     }
 
     /// The key that holds these bytes.
@@ -225,58 +289,34 @@ fn list_words(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// Serde's message in the words of this project. `secret`: values are left out.
-fn translate(message: &str, secret: bool) -> Finding {
-    let plain = |found: String, allowed: String| Finding { found, allowed, meant: None };
-    let quoted = |text: &str| text.split('`').nth(1).unwrap_or_default().to_owned();
-    let (head, tail) = message.split_once(", ").unwrap_or((message, ""));
-    if let Some(rest) = head.strip_prefix("unknown field ") {
-        return one_of(format!("unknown key `{}`", quoted(rest)), &quoted(rest), tail);
+/// The parser's message, where it has a better one than what the parser tried last.
+fn broken(message: &str, standing: &str) -> Finding {
+    let quotes = "a text in quotes, a number, true or false, a list or a table".to_owned();
+    if message.starts_with("invalid boolean") || message.starts_with("string values must be quoted") {
+        return Finding { found: format!("the bare word {standing}"), allowed: quotes, meant: None };
     }
-    if let Some(rest) = head.strip_prefix("unknown variant ") {
-        let found = if secret { "a value that is not shown".to_owned() } else { format!("\"{}\"", quoted(rest)) };
-        return one_of(found, &quoted(rest), tail);
-    }
-    if head.starts_with("missing field ") {
-        return plain(format!("no key `{}`", quoted(head)), format!("`{}` must be given", quoted(head)));
-    }
-    for prefix in ["invalid type: ", "invalid value: "] {
-        let Some(rest) = message.strip_prefix(prefix) else { continue };
-        let (found, expected) = rest.rsplit_once(", expected ").unwrap_or((rest, ""));
-        let found = if secret { found.split(' ').next().unwrap_or_default() } else { found };
-        return plain(unquote(found), expectation(expected));
-    }
-    if message.starts_with("wanted exactly 1 element") {
-        let found = if message.contains("more than") { "more than one kind" } else { "no kind" };
-        return plain(found.to_owned(), "exactly one kind".to_owned());
-    }
-    match message.split_once("; allowed are ") {
-        Some((found, allowed)) => plain(found.to_owned(), allowed.to_owned()),
-        None => plain(message.to_owned(), String::new()),
-    }
+    Finding { found: message.to_owned(), allowed: String::new(), meant: None }
 }
 
 fn one_of(found: String, word: &str, tail: &str) -> Finding {
     let known: Vec<&str> = tail.split('`').skip(1).step_by(2).collect();
-    Finding { found, allowed: list_words(&known), meant: nearest(word, known.iter().copied()) }
+    let allowed = if known.is_empty() { "no keys at all".to_owned() } else { list_words(&known) };
+    Finding { found, allowed, meant: nearest(word, known.iter().copied()) }
 }
 
-/// `integer `5`` becomes `integer 5`.
-fn unquote(found: &str) -> String {
-    found.replace('`', "")
-}
-
-fn expectation(expected: &str) -> String {
+fn expectation(expected: &str) -> &str {
     match expected {
-        "a string" | "string" => "a text in quotes".to_owned(),
-        "a boolean" => "true or false".to_owned(),
-        "a sequence" => "a list".to_owned(),
-        "path string" => "a path in quotes".to_owned(),
-        "u8" => format!("a whole number from 0 to {}", u8::MAX),
-        "u16" => format!("a whole number from 0 to {}", u16::MAX),
-        "u32" | "u64" | "usize" => "a whole number".to_owned(),
-        _ if expected.starts_with("struct ") || expected == "a map" => "a table".to_owned(),
-        _ if expected.starts_with("enum ") => "one of its words".to_owned(),
-        _ => expected.to_owned(),
+        "a string" | "string" => "a text in quotes",
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        "path string" => "a path in quotes",
+        "socket address" => "an address and a port in quotes, such as \"127.0.0.1:8481\"",
+        "u8" => "a whole number from 0 to 255",
+        "u16" => "a whole number from 0 to 65535",
+        "u32" | "u64" | "usize" => "a whole number",
+        "a map" => "a table",
+        _ if expected.starts_with("struct ") => "a table",
+        _ if expected.starts_with("enum ") => "one of its words",
+        _ => expected,
     }
 }

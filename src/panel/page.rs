@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
+use crate::clock;
 use crate::ids::ButtonId;
-use crate::moment::Moment;
 use crate::panel::{Edge, Frame, Lines, NextEdge, PanelError, Strip};
 
 /// Nobody's finger is faster than the door reads.
@@ -243,7 +243,7 @@ struct Door {
 
 impl Door {
     fn touch(&self, button: &ButtonId, active: bool) {
-        let edge = Edge { button: button.clone(), active, at: now() };
+        let edge = Edge { button: button.clone(), active, at: clock::now() };
         if self.edge.try_send(edge).is_err() {
             tracing::warn!(%button, active, "edge lost: the door does not read its buttons");
         }
@@ -370,10 +370,4 @@ fn hear(door: &Door, pressed: &mut Vec<ButtonId>, text: &str) -> bool {
 async fn tell(socket: &mut WebSocket, told: &Told<'_>) -> bool {
     let Ok(text) = serde_json::to_string(told) else { return false };
     socket.send(Message::Text(text.into())).await.is_ok()
-}
-
-fn now() -> Moment {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let (seconds, nanos) = (u64::try_from(time.tv_sec).unwrap_or(0), u64::try_from(time.tv_nsec).unwrap_or(0));
-    Moment::from_nanos(seconds * 1_000_000_000 + nanos)
 }

@@ -1,0 +1,211 @@
+//! Every mistake an installer can make in a configuration file, and what is said about it; and that what is shipped has none.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use doorward::config::door::DoorConfig;
+use doorward::config::hub::HubConfig;
+
+const HUB: &str = "[hub]\naddress = \"https://hub.my-house.net\"\ncredential = { credential = \"hub\" }\n";
+const BUTTON: &str = "[[button]]\nid = \"a\"\nlabel = \"A\"\nreceiver = { group = \"a\" }\n";
+
+/// What is said about each of these texts, one below the other.
+fn said(cases: &[&str], complaints: impl Fn(&str) -> String) -> String {
+    let mut all = String::new();
+    for case in cases {
+        let said = complaints(case);
+        assert!(!said.is_empty(), "nothing is said about {case:?}");
+        writeln!(all, "-- {}\n{said}", case.trim_end().replace('\n', "\n-- ")).expect("a text takes everything");
+    }
+    all
+}
+
+fn about_door(text: &str) -> String {
+    DoorConfig::parse("door.toml", text).err().map(|said| said.to_string()).unwrap_or_default()
+}
+
+/// The same, with hub and button where they are not what it is about.
+fn about_rest(text: &str) -> String {
+    about_door(&format!("{text}\n{HUB}{BUTTON}"))
+}
+
+fn about_hub(text: &str) -> String {
+    HubConfig::parse("hub.toml", text).err().map(|said| said.to_string()).unwrap_or_default()
+}
+
+#[test]
+fn no_toml_at_all() {
+    let cases = [
+        "[door\n",
+        "[door]\nname = \"Front\n",
+        "[door]\nname = Front\n",
+        "[door]\nname = \"a\"\nname = \"b\"\n",
+        "[log]\n[door]\n[log]\n",
+    ];
+    insta::assert_snapshot!(said(&cases, about_rest));
+}
+
+#[test]
+fn unknown_and_missing_keys() {
+    let cases =
+        ["", HUB, BUTTON, "[hub]\n[[button]]\n[calls]\n", "call = 5\n[hub]\nadress = \"\"\n", "[button]\nid = \"a\"\n"];
+    insta::assert_snapshot!(said(&cases, about_door));
+}
+
+#[test]
+fn wrong_types_one_per_table() {
+    let cases = [
+        "[door]\nname = 5\nstate-directory = 6\n",
+        "[gestures]\nconfirm = 5\n[call]\nearly-picture = \"yes\"\n[light]\nleds = -1\n[log]\nlevel = \"verbose\"\n",
+        "[gestures]\nhold = \"2 s\"\n",
+        "[gestures]\nhold = \"1.5s\"\n",
+        "[call]\ntype = \"vidoe\"\n",
+        "[call]\npress-again = \"nothing\"\nincoming = true\n",
+        "[call]\nincoming = \"autoanswer\"\n",
+        "[call]\nsecond-button = \"wait\"\n",
+        "[panel]\n",
+        "[panel.chardev]\n",
+        "[panel.page]\nlisten = \"localhost\"\n",
+        "[camera.test]\npath = \"/a.png\"\n",
+        "[camera.test]\n[camera.file]\npath = \"/a.png\"\n",
+        "[camera.file]\n",
+        "[camera]\n",
+        "camera = \"test\"\n",
+        "[microphone.tset]\n",
+        "[speaker.file]\npath = 3\n",
+        "[video]\ncodec = \"h264\"\n",
+        "[video]\nwidth = 70000\n",
+        "[video]\nbitrate = \"1500k\"\n",
+        "[ice]\nmin-port = 65536\n",
+    ];
+    insta::assert_snapshot!(said(&cases, about_rest));
+}
+
+#[test]
+fn wrong_hubs_and_buttons() {
+    let hub =
+        |address: &str, credential: &str| format!("[hub]\naddress = {address}\ncredential = {credential}\n{BUTTON}");
+    let good = "\"https://hub.my-house.net\"";
+    let button = |lines: &str| format!("{HUB}[[button]]\n{lines}\n");
+    let cases = [
+        hub("\"hub.my-house.net\"", "{ file = \"/etc/hub\" }"),
+        hub("\"http://192.168.1.5:8080\"", "{ file = \"/etc/hub\" }"),
+        hub("\"https://hub.example.org\"", "{ file = \"/etc/hub\" }"),
+        hub("\"https://hub:70000\"", "{ file = \"hub\" }"),
+        hub(good, "\"0123456789abcdef\""),
+        hub(good, "{ value = \"0123456789abcdef\" }"),
+        hub(good, "{ credential = \"changeme\" }"),
+        hub(good, "{ credential = \"../shadow\" }"),
+        hub(good, "{ file = \"/a\", credential = \"b\" }"),
+        button("id = \"flat 1\"\nlabel = \"A\"\nreceiver = { group = \"a\" }"),
+        button("id = \"a\"\nlabel = \"\"\nreceiver = { group = \"a\" }"),
+        button("id = \"a\"\nlable = \"A\"\nreceiver = { group = \"a\" }"),
+        button("id = \"a\"\nlabel = \"A\"\nreceiver = \"a\""),
+        button("id = \"a\"\nlabel = \"A\"\nreceiver = { team = \"a\" }"),
+        button("id = \"a\"\nlabel = \"A\"\nreceiver = { user = \"a/b\" }"),
+        button("id = \"a\"\nlabel = \"A\"\nreceiver = { group = \"a\", user = \"b\" }"),
+        format!("{HUB}{BUTTON}{BUTTON}"),
+        format!("{HUB}{BUTTON}[[button]]\n[[button]]\nid = 5\n"),
+    ];
+    insta::assert_snapshot!(said(&cases.each_ref().map(String::as_str), about_door));
+}
+
+#[test]
+fn values_out_of_range_all_at_once() {
+    let cases = [
+        "[door]\nname = \" Front\"\nstate-directory = \"state\"\n",
+        "[gestures]\nconfirm = \"1s\"\nlockout = \"0s\"\nhold = \"6s\"\nstuck = \"4s\"\n",
+        "[gestures]\nhold = \"5s\"\nstuck = \"5s\"\n",
+        "[call]\ndial-deadline = \"1s\"\nconnect-deadline = \"1h\"\nmedia-grace = \"1ms\"\nmaximum-duration = \"2h\"\n",
+        "[panel.page]\nlisten = \"0.0.0.0:8481\"\n",
+        "[camera.file]\npath = \"a.png\"\n[microphone.test]\nhertz = 10\n[speaker.file]\npath = \"a.wav\"\n",
+        "[microphone.file]\npath = \"a.wav\"\n",
+        "[video]\nwidth = 641\nheight = 2000\nframe-rate = 60\nbitrate = 5\n",
+        "[ice]\nmin-port = 50000\n",
+        "[ice]\nmin-port = 50000\nmax-port = 50001\n",
+        "[ice]\nmin-port = 80\nmax-port = 50001\n",
+        "[light]\nleds = 4\nbrightness = 0\n",
+    ];
+    insta::assert_snapshot!(said(&cases, about_rest));
+}
+
+#[test]
+fn wrong_files_of_hubs() {
+    let cases = [
+        "[server]\nlisten = \"0.0.0.0:8443\"\nstate-directory = \"state\"\nmax-connections = 1\nheartbeat = \"5m\"\n",
+        "[server]\nlisten = 8080\n",
+        "[tls]\ncertificate = \"/etc/a.pem\"\n",
+        "[call]\nring-timeout = \"1s\"\nmax-viewers = 40\n",
+        "[[ice]]\nurls = [\"http://a\"]\n[[ice]]\nurls = []\ncredential = \"s3cret\"\n",
+        "[history]\nkeep = \"forever\"\n[log]\nlevel = \"loud\"\n[serve]\n",
+    ];
+    let said = said(&cases, about_hub);
+    assert!(!said.lines().any(|line| !line.starts_with("--") && line.contains("s3cret")), "{said}");
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_file_that_is_not_there_or_no_text() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let said = DoorConfig::load(&directory.path().join("door.toml")).expect_err("it is not there").to_string();
+    assert!(said.contains("door.toml:1:1\n  found:   no readable file: No such file"), "{said}");
+    std::fs::write(directory.path().join("door.toml"), b"name = \"\xff\"").expect("it is writable");
+    let said = DoorConfig::load(&directory.path().join("door.toml")).expect_err("it is no text").to_string();
+    assert!(said.contains("allowed: a TOML file in UTF-8"), "{said}");
+}
+
+#[test]
+fn files_named_in_it_and_not_there_are_warnings() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("door.toml");
+    std::fs::write(&path, format!("[camera.file]\npath = \"/nowhere/a.png\"\n{HUB}{BUTTON}")).expect("it is writable");
+    assert!(DoorConfig::load(&path).is_ok(), "the file may come later");
+    let said = DoorConfig::check(&path);
+    assert!(!said.has_errors());
+    assert!(said.to_string().contains(":2:8: warning: camera.file.path\n"), "{said}");
+}
+
+#[test]
+fn the_shipped_files_are_whole_and_say_the_defaults() {
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    HubConfig::load(&config.join("hub.toml")).expect("it is shipped");
+    let shipped = DoorConfig::load(&config.join("door.toml")).expect("it is shipped");
+    let minimal = "[hub]\naddress = \"http://127.0.0.1:8080\"\ncredential.file = \"/etc/doorward/hub-credential\"\n\
+                   [[button]]\nid = \"flat-1\"\nlabel = \"Flat 1\"\nreceiver.group = \"flat-1\"\n";
+    let minimal = DoorConfig::parse("door.toml", minimal).expect("everything else has a default");
+    assert_eq!(shipped, minimal);
+
+    // Its comments, uncommented (`#key` and `#[table]` are TOML, `# text` is prose), but for the second of two kinds and for
+    // what is off by default.
+    let text = std::fs::read_to_string(config.join("door.toml")).expect("it was just read");
+    let mut whole = String::new();
+    let mut skipping = false;
+    for line in text.lines() {
+        if line.starts_with('[') || line.starts_with("#[") {
+            skipping = line.contains(".file]");
+        }
+        let optional = line.starts_with("#state-directory") || line.starts_with("#ca-file");
+        if !skipping && !optional {
+            let bare = line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line);
+            writeln!(whole, "{bare}").expect("a text takes everything");
+        }
+    }
+    assert_eq!(DoorConfig::parse("door.toml", &whole).unwrap_or_else(|said| panic!("{said}")), minimal);
+}
+
+#[test]
+fn every_key_is_explained_in_the_shipped_file() {
+    let shipped = include_str!("../config/door.toml");
+    // Serde names the keys of a table when it meets one that it does not know.
+    for table in ["door", "hub", "gestures", "call", "video", "ice", "light", "log", "panel.page", "microphone.test"] {
+        let said = about_door(&format!("[{table}]\nno-such-key = 1\n"));
+        let keys = said
+            .lines()
+            .skip_while(|line| !line.contains("unknown key"))
+            .find_map(|line| line.strip_prefix("  allowed: "));
+        for key in keys.expect("the known keys are named").split(", ").map(|key| key.trim_matches('`')) {
+            let explained = shipped.lines().any(|line| line.trim_start_matches('#').starts_with(&format!("{key} = ")));
+            assert!(explained, "[{table}] {key} is not in config/door.toml");
+        }
+    }
+}
