@@ -1,0 +1,174 @@
+//! From looking to the first picture, and from accepting to the first sound, with real processes, real GStreamer and a
+//! resident without a browser (a browser adds its own ~100 ms to paint). With early picture the accept opens no new
+//! connection: the offers are counted.
+
+mod bench;
+#[path = "../tests/resident/mod.rs"]
+mod resident;
+
+use std::time::{Duration, Instant};
+
+use bench::{Furnished, Process, machine, row};
+use doorward::ids::{PeerId, SessionId};
+use doorward::signaling::client::{Client, Told};
+use doorward::signaling::protocol::{EventKind, Signal};
+use resident::Resident;
+use tokio::sync::mpsc;
+
+const CALLS: usize = 30;
+
+fn main() {
+    machine("media of a call: 640x480 test picture, VP8, loopback");
+    gstreamer::init().expect("GStreamer is installed");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let early = measure("", true).await;
+        println!("with early picture:");
+        row("  look (session started) to connected", early.iter().map(|call| call.connected).collect());
+        row("  look to first decoded picture", early.iter().map(|call| call.picture).collect());
+        row("  accept to first sound", early.iter().map(|call| call.sound).collect());
+        println!("  offers per call: {:.2} (the accept opens no new connection)", offers(&early));
+        let late = measure("[call]\nearly-picture = false\n", false).await;
+        println!("without early picture:");
+        row("  accept to connected", late.iter().map(|call| call.connected).collect());
+        row("  accept to first decoded picture", late.iter().map(|call| call.picture).collect());
+        row("  accept to first sound", late.iter().map(|call| call.sound).collect());
+        println!("  offers per call: {:.2}", offers(&late));
+    });
+    println!("load after: {}", bench::load());
+}
+
+struct CallFigures {
+    connected: Duration,
+    picture: Duration,
+    sound: Duration,
+    offers: u32,
+}
+
+fn offers(calls: &[CallFigures]) -> f64 {
+    calls.iter().map(|call| f64::from(call.offers)).sum::<f64>() / calls.len() as f64
+}
+
+async fn measure(door_settings: &str, looks_first: bool) -> Vec<CallFigures> {
+    let furnished = Furnished::new(1);
+    let hub = furnished.hub();
+    let door = furnished.door(&hub.address, door_settings);
+    let (client, told) =
+        Client::connect(Furnished::settings(&hub.address, &furnished.residents[0])).expect("good settings");
+    let mut phone = Phone { client, told, resident: None, offers: 0 };
+    phone.until(|told| matches!(told, Told::Up { .. })).await;
+    // The worker makes its certificate at start; a visitor does not come in the first second of a door's life.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let mut calls = Vec::new();
+    for _ in 0..CALLS {
+        calls.push(call(&mut phone, &door, looks_first).await);
+        // The door shows how it went for 4 s; a press then begins the next call all the same.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    calls
+}
+
+async fn call(phone: &mut Phone, door: &Process, looks_first: bool) -> CallFigures {
+    phone.resident = None;
+    phone.offers = 0;
+    press(&door.address).await;
+    let session = phone.rings().await;
+    let begun = Instant::now();
+    let mut accepted = begun;
+    if !looks_first {
+        phone.client.accept(session).await.expect("it rings");
+    }
+    phone.client.start_session(session);
+    phone.hold_until(session, Resident::is_connected).await;
+    let connected = begun.elapsed();
+    phone.hold_until(session, |resident| resident.pictures() > 0).await;
+    let picture = begun.elapsed();
+    if looks_first {
+        accepted = Instant::now();
+        phone.client.accept(session).await.expect("it rings");
+    }
+    phone.hold_until(session, |resident| resident.sound_packets() > 0).await;
+    let sound = accepted.elapsed();
+    phone.client.end(session, None).await.expect("it is ours");
+    CallFigures { connected, picture, sound, offers: phone.offers }
+}
+
+async fn press(panel: &str) {
+    let pressed = post(panel, "/press/flat-1?hold=60").await;
+    assert!(pressed.contains(" 20"), "the panel refused: {pressed}");
+}
+
+/// One request over a bare socket: no client library warms up inside the measurement.
+async fn post(address: &str, path: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let host = address.trim_start_matches("http://");
+    let mut stream = tokio::net::TcpStream::connect(host).await.expect("the panel listens");
+    let request = format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("it answers");
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
+struct Phone {
+    client: Client,
+    told: mpsc::Receiver<Told>,
+    resident: Option<(PeerId, Resident)>,
+    offers: u32,
+}
+
+impl Phone {
+    async fn until(&mut self, wanted: impl Fn(&Told) -> bool) {
+        while !wanted(&self.next().await) {}
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::time::timeout(Duration::from_secs(20), self.told.recv())
+            .await
+            .expect("in time")
+            .expect("the client runs")
+    }
+
+    async fn rings(&mut self) -> SessionId {
+        loop {
+            if let Told::Event(event) = self.next().await
+                && matches!(event.event, EventKind::IncomingCallReceived { .. })
+            {
+                return event.session_id;
+            }
+        }
+    }
+
+    /// Carries signals to and fro until this holds of the resident.
+    async fn hold_until(&mut self, session: SessionId, holds: impl Fn(&Resident) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            if self.resident.as_ref().is_some_and(|(_, resident)| holds(resident)) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "it never came about");
+            // Media comes on GStreamer's threads: it is looked at every millisecond.
+            let Ok(told) = tokio::time::timeout(Duration::from_millis(1), self.told.recv()).await else { continue };
+            if let Told::Signal { session_id, peer, signal, .. } = told.expect("the client runs")
+                && session_id == session
+            {
+                self.signal(session, peer, &signal);
+            }
+        }
+    }
+
+    fn signal(&mut self, session: SessionId, peer: PeerId, signal: &Signal) {
+        if let Signal::Offer { .. } = signal {
+            self.offers += 1;
+            let client = self.client.clone();
+            let resident = Resident::new(move |signal| client.signal(session, None, peer, signal));
+            self.resident = Some((peer, resident));
+        }
+        if let Some((known, resident)) = &self.resident
+            && *known == peer
+        {
+            resident.apply(signal);
+        }
+    }
+}
