@@ -39,6 +39,8 @@ pub struct Door {
     outbox: mpsc::UnboundedSender<(PeerId, Signal)>,
     inbox: mpsc::UnboundedReceiver<(PeerId, Signal)>,
     pub residents: BTreeMap<PeerId, Resident>,
+    /// What a hostile resident makes of an honest answer.
+    pub tamper: Option<Box<dyn FnMut(&str) -> String>>,
     /// Everything the worker said, without signals for residents that are there.
     pub heard: Vec<WorkerEvent>,
     /// Signals of the worker for peers without a resident.
@@ -58,6 +60,7 @@ impl Door {
             outbox,
             inbox,
             residents: BTreeMap::new(),
+            tamper: None,
             heard: Vec::new(),
             unclaimed: Vec::new(),
         };
@@ -211,6 +214,10 @@ impl Door {
                 None => tokio::time::sleep(Duration::from_millis(5)).await,
             },
             Some((peer, signal)) = self.inbox.recv() => {
+                let signal = match (signal, &mut self.tamper) {
+                    (Signal::Answer { sdp }, Some(tamper)) => Signal::Answer { sdp: tamper(sdp.expose()).into() },
+                    (signal, _) => signal,
+                };
                 self.order(Order::ApplySignal { peer, signal });
             }
             // What residents see and hear comes without an event.

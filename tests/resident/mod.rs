@@ -62,6 +62,8 @@ impl Resident {
         let pipeline = gst::Pipeline::new();
         let webrtc = gst::ElementFactory::make("webrtcbin")
             .property_from_str("bundle-policy", "max-bundle")
+            // Of its jitter buffer, in milliseconds: there is no network to wait for.
+            .property("latency", 20_u32)
             .build()
             .expect("webrtcbin is installed");
         let agent = webrtc.property::<glib::Object>("ice-agent");
