@@ -115,10 +115,12 @@ fn webrtcbin(plan: &Plan<'_>) -> Result<gst::Element, AssemblyError> {
     if plan.ice.max_port > 0 {
         agent.set_property("max-rtp-port", u32::from(plan.ice.max_port));
     }
-    // No resident's browser listens on TCP.
+    // No resident's browser listens on TCP; and a door does not ask the router to open ports (UPnP is on by default).
     let nice = agent.property::<glib::Object>("agent");
-    if nice.find_property("ice-tcp").is_some() {
-        nice.set_property("ice-tcp", false);
+    for unwanted in ["ice-tcp", "upnp"] {
+        if nice.find_property(unwanted).is_some() {
+            nice.set_property(unwanted, false);
+        }
     }
     // Only before candidates are gathered does it take servers.
     for server in ice::servers(plan.ice_servers) {

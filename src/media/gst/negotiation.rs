@@ -97,13 +97,14 @@ impl Negotiation {
 /// the shape of what it is given, so nothing of another shape reaches it.
 fn looks_like_an_answer(sdp: &str) -> bool {
     let media: Vec<&str> = sdp.lines().filter_map(|line| line.strip_prefix("m=")).collect();
-    let has = |attribute: &str| sdp.lines().any(|line| line.starts_with(attribute));
+    let count = |attribute: &str| sdp.lines().filter(|line| line.starts_with(attribute)).count();
     sdp.len() <= LONGEST
         && sdp.starts_with("v=0")
         && media.len() == 2
         && media[0].starts_with("video ")
         && media[1].starts_with("audio ")
-        && ["a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:", "a=setup:"].iter().all(|attribute| has(attribute))
+        && ["a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:", "a=setup:"].iter().all(|attribute| count(attribute) > 0)
+        && count("a=ice-ufrag:") == count("a=ice-pwd:")
 }
 
 #[cfg(test)]
@@ -151,6 +152,7 @@ mod tests {
             ("m=audio", "m=application"),
             ("a=ice-pwd", "a=nothing"),
             ("a=fingerprint", "a=nothing"),
+            ("a=setup", "a=ice-ufrag:again\r\na=setup"),
             ("v=0", "v=1"),
             ("m=audio", "m=audio 9 UDP/TLS/RTP/SAVPF 97\r\nm=audio"),
         ] {
