@@ -145,7 +145,7 @@ pub struct Device {
     pub uid: String,
     pub credential: String,
     pub address: SocketAddr,
-    http: reqwest::Client,
+    pub http: reqwest::Client,
 }
 
 static KEYS: AtomicU64 = AtomicU64::new(1);
