@@ -37,6 +37,13 @@ impl Bucket {
         Ok(())
     }
 
+    /// Takes one in any case. The time for which the taker now has to rest, if it took too many.
+    pub fn spend(&mut self, now: Moment) -> Option<Duration> {
+        self.full_at = self.full_at.max(now) + self.each;
+        let over = self.full_at.since(now).saturating_sub(self.each * self.burst);
+        (over > Duration::ZERO).then_some(over)
+    }
+
     /// Whether nobody would notice if it was forgotten.
     #[must_use]
     pub fn is_full(&self, now: Moment) -> bool {
@@ -162,6 +169,9 @@ mod tests {
         assert_eq!(bucket.take(now), Err(Duration::from_millis(100)));
         assert_eq!(bucket.take(now + Duration::from_millis(100)), Ok(()));
         assert!(bucket.take(now + Duration::from_millis(150)).is_err());
+        let mut debt = Bucket::new(2, Duration::from_millis(100));
+        let rests: Vec<_> = (0..4).map(|_| debt.spend(now).map(|rest| rest.as_millis())).collect();
+        assert_eq!(rests, [None, None, Some(100), Some(200)]);
         assert!(!bucket.is_full(now) && bucket.is_full(now + Duration::from_secs(1)));
     }
 

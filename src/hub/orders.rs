@@ -12,8 +12,9 @@ use crate::ids::{DeviceId, SessionId};
 use crate::signaling::identity::Me;
 use crate::signaling::protocol::{Call, ClientFrame, ErrorCode, Refusal, Seen, VerbAnswer, VerbRequest};
 
-/// Frames that wait for one connection. One that is slower is closed, so that nobody else waits for it.
-pub const OUTBOX: usize = 64;
+/// Frames that wait for one connection. One that is slower is closed, so that nobody else waits for it. A door with four
+/// viewers gets some hundred candidates in one moment; they take memory only while they wait.
+pub const OUTBOX: usize = 256;
 
 /// Orders that wait for the loop.
 const ORDERS: usize = 1024;

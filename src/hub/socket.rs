@@ -190,7 +190,7 @@ async fn exchange_frames(
                     return End::Refused(bad("no frame for too long; send `ping` at every heartbeat"));
                 };
                 silent_at = Instant::now() + silence;
-                pause = bucket.take(clock::now()).err().map(|wait| Instant::now() + wait);
+                pause = bucket.spend(clock::now()).map(|rest| Instant::now() + rest);
                 match read_frame(incoming) {
                     Incoming::Frame(frame) => interface.handle.tell(Order::Frame(connection, frame)).await,
                     Incoming::Nothing => {}

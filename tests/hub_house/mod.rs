@@ -106,7 +106,8 @@ impl House {
     pub async fn settle(&self, device: &Device) {
         let known = async {
             while device.get("/v1/me").await.0 != 200 {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                // Not too often: these count as wrong credentials.
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
         };
         timeout(DEADLINE, known).await.expect("the hub looks at its directory twice a second");
