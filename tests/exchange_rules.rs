@@ -8,8 +8,8 @@ use doorward::hub::exchange::{Change, Exchange, Initiation, Output, Timer};
 use doorward::moment::Moment;
 use doorward::signaling::protocol::{CallStatus, EndReason, ErrorCode, Receiver, RejectStatus, Role};
 use exchange_hall::{
-    Hall, accept, acknowledge, device, end, gone, join, leg, reachable, reject, ring_door, ring_group, ring_user,
-    rules, session, uid,
+    Hall, accept, acknowledge, device, end, gone, join, leg, notified, reachable, reject, ring_door, ring_group,
+    ring_user, rules, session, uid,
 };
 
 const CALL: u8 = 1;
@@ -287,4 +287,19 @@ fn a_key_is_free_again_when_its_call_is_forgotten() {
     let call = hall.ask(session(2), initiate(again)).expect("it is a new call");
     assert_eq!(call.session_id, session(2));
     assert!(hall.exchange.calls_of(&device("anna-phone")).is_empty());
+}
+
+#[test]
+fn a_push_after_the_acknowledgement_takes_nothing_back() {
+    let mut hall = ringing();
+    hall.append(session(CALL), acknowledge("ben-phone"));
+    hall.append(session(CALL), notified("ben-phone"));
+    assert_eq!(hall.names("front-panel"), ["callDelivered"]);
+}
+
+#[test]
+fn who_refused_the_doors_call_may_call_the_door() {
+    let mut hall = ringing();
+    hall.append(session(CALL), reject("ben-phone", "b1", RejectStatus::Rejected));
+    hall.ask(session(2), initiate(ring_door("ben-phone", "k1", "front-panel"))).expect("no call to accept instead");
 }
