@@ -1,5 +1,5 @@
-//! The residents' app in a real browser: its types, and its screens against a small hub and a door made of another page.
-//! The calls themselves, with the real hub and door, are tested elsewhere.
+//! The residents' app in a real browser: its types; its screens against a small hub and a door made of another page, where
+//! every state is easily reached; and its calls with the real hub and the real door of this binary.
 
 #![cfg(feature = "media")]
 
@@ -13,7 +13,11 @@ fn script(name: &str) {
         folder.join("node_modules/playwright-core").is_dir(),
         "the browser's modules are missing: make browser-modules"
     );
-    let run = Command::new("npm").args(["run", "--silent", name]).current_dir(folder).output();
+    let run = Command::new("npm")
+        .args(["run", "--silent", name])
+        .env("DOORWARD", env!("CARGO_BIN_EXE_doorward"))
+        .current_dir(folder)
+        .output();
     let Output { status, stdout, stderr } = run.expect("npm is installed: .ci/setup test");
     let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     assert!(status.success(), "npm run {name}: {status}\n{stdout}\n{stderr}");
@@ -26,5 +30,10 @@ fn the_app_is_well_typed() {
 
 #[test]
 fn the_app_shows_every_state_of_a_call() {
-    script("test");
+    script("test-screens");
+}
+
+#[test]
+fn the_app_calls_with_the_real_door() {
+    script("test-calls");
 }
