@@ -32,6 +32,9 @@ pub fn settings() -> MediaSettings {
     }
 }
 
+/// One description made of another.
+pub type Tamper = Box<dyn FnMut(&str) -> String>;
+
 /// A worker, what it said, and its residents.
 pub struct Door {
     worker: Option<Worker>,
@@ -40,7 +43,7 @@ pub struct Door {
     inbox: mpsc::UnboundedReceiver<(PeerId, Signal)>,
     pub residents: BTreeMap<PeerId, Resident>,
     /// What a hostile resident makes of an honest answer.
-    pub tamper: Option<Box<dyn FnMut(&str) -> String>>,
+    pub tamper: Option<Tamper>,
     /// Everything the worker said, without signals for residents that are there.
     pub heard: Vec<WorkerEvent>,
     /// Signals of the worker for peers without a resident.
