@@ -2,10 +2,14 @@
 
 mod hub_house;
 
+use std::time::Duration;
+
 use doorward::ids::PeerId;
 use doorward::signaling::protocol::{CallStatus, ClientFrame, ErrorCode, EventKind, HubFrame, Role, Seen, Signal};
-use hub_house::{House, code};
+use hub_house::{DEADLINE, House, code};
 use serde_json::json;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::time::timeout;
 
 #[tokio::test]
 async fn a_ringing_call_rings_on_and_can_be_answered() {
@@ -124,6 +128,62 @@ async fn a_broken_entry_costs_its_call_and_no_other() {
     house.start().await;
     assert_eq!(front.at(&house).get(&format!("/v1/calls/{broken}")).await.0, 404);
     assert_eq!(garden.at(&house).get(&format!("/v1/calls/{whole}")).await.0, 200);
+}
+
+/// A hub as a process of its own, to be killed.
+struct Process {
+    child: tokio::process::Child,
+    address: std::net::SocketAddr,
+}
+
+async fn spawn(state: &std::path::Path) -> Process {
+    let file = state.join("hub.toml");
+    let text = format!("[server]\nlisten = \"127.0.0.1:0\"\nstate-directory = \"{}\"\n", state.display());
+    std::fs::write(&file, text).expect("it is writable");
+    let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_doorward"))
+        .arg("hub")
+        .arg("--config")
+        .arg(file)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the binary starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+    let line = timeout(DEADLINE, lines.next_line()).await.expect("in time").expect("text").expect("it says ready");
+    let address = line.strip_prefix("ready address=http://").expect("its address").parse().expect("an address");
+    Process { child, address }
+}
+
+#[tokio::test]
+async fn a_killed_hub_rings_on() {
+    let mut house = House::new().await;
+    house.stop().await;
+    let mut first = spawn(house.state.path()).await;
+    house.address = first.address;
+    let (front, anna) = (house.device("front"), house.device("anna"));
+    house.settle(&anna).await;
+    let call = front.initiate_with("press-1", "group", "flat-1").await.expect("it may");
+    let calls = rusqlite::Connection::open(doorward::hub::log::path(house.state.path())).expect("it is there");
+    let count = || calls.query_row("SELECT count(*) FROM entries", [], |row| row.get::<_, i64>(0));
+    let written = async {
+        while count().expect("it is readable") == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(DEADLINE, written).await.expect("it is written in milliseconds");
+    drop(calls);
+    first.child.kill().await.expect("it runs");
+
+    let second = spawn(house.state.path()).await;
+    house.address = second.address;
+    let (front, anna) = (front.at(&house), anna.at(&house));
+    let (mut phone, calls) = anna.connect_with(&[]).await;
+    assert_eq!(calls[0].session_id, call.session_id);
+    phone.until(is_ring).await;
+    let again = front.initiate_with("press-1", "group", "flat-1").await.expect("the same call");
+    assert_eq!(again.session_id, call.session_id);
+    anna.verb(call.session_id, "accept").await.expect("it rings there");
 }
 
 fn is_ring(frame: &HubFrame) -> bool {
