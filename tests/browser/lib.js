@@ -20,14 +20,16 @@ export async function launch(extra = []) {
 
 /**
  * A resident: their own browser profile and page. Errors of the page are collected in `faults`; `expectNoFaults` fails on any.
+ * `prepare` is called with both before the page is loaded.
  */
-export async function resident(browser, address, { viewport = PHONE, colorScheme = 'light', locale = 'en-GB', path = '/', ...more } = {}) {
+export async function resident(browser, address, { viewport = PHONE, colorScheme = 'light', locale = 'en-GB', path = '/', prepare, ...more } = {}) {
   const context = await browser.newContext({
     viewport, colorScheme, locale, hasTouch: viewport.width < 600, deviceScaleFactor: 2,
     permissions: ['microphone', 'notifications'], ...more,
   });
   const page = await context.newPage();
   page.setDefaultTimeout(10_000);
+  await prepare?.(context, page);
   const faults = [];
   page.on('pageerror', (error) => faults.push(String(error.stack ?? error)));
   page.on('console', (message) => {

@@ -1,0 +1,43 @@
+//! The whole house with residents in a real browser: each test runs one file of `tests/browser` with node.
+//!
+//! Where node, its modules or Chromium are missing, a test fails and says so: `make test` installs them. Nothing here
+//! knows what is tested.
+
+#![cfg(feature = "media")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What a test is not even begun without.
+fn prepare() -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
+    let node = Command::new("node").arg("--version").output();
+    assert!(node.is_ok_and(|node| node.status.success()), "node is missing: `make test` installs it");
+    assert!(
+        folder.join("node_modules/playwright-core").is_dir(),
+        "the browser tests' modules are missing: `make browser-modules` installs them"
+    );
+    assert!(
+        Path::new("/usr/bin/chromium").exists(),
+        "Chromium is missing at /usr/bin/chromium: `make test` installs it"
+    );
+    folder
+}
+
+#[track_caller]
+fn run(file: &str) {
+    // What node says goes where the test's own output goes: it is seen when the test fails.
+    let output = Command::new("node")
+        .args(["--test", file])
+        .current_dir(prepare())
+        .env("DOORWARD_BINARY", env!("CARGO_BIN_EXE_doorward"))
+        .output()
+        .expect("node was there a moment ago");
+    println!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "tests/browser/{file} failed");
+}
+
+#[test]
+fn calls_group() {
+    run("calls_group.test.js");
+}

@@ -1,0 +1,392 @@
+// The house under test: the real hub and the real door station as processes on this machine, and the door's panel as its page
+// has it. Two flats: Anna and Ben in the first, Clara in the second. Never opens a browser.
+
+import { execFile, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { WebSocket } from 'ws';
+import { until } from './lib.js';
+
+const BINARY = process.env.DOORWARD_BINARY ?? new URL('../../target/debug/doorward', import.meta.url).pathname;
+/** For anything that must come: the machine may be small, and busy with other things. */
+export const PATIENCE = 30_000;
+/** What the door's microphone picks up. */
+export const DOOR_HERTZ = 440;
+const RESIDENTS = { anna: ['Anna', 'flat-1'], ben: ['Ben', 'flat-1'], clara: ['Clara', 'flat-2'] };
+const FLATS = { 'flat-1': 'Flat 1', 'flat-2': 'Flat 2' };
+const LEDS = 12;
+
+/** Nothing outlives the tests, however they end. */
+const running = new Set();
+process.on('exit', () => running.forEach((pid) => signal(pid, 'SIGKILL')));
+
+export class House {
+  /** What may stand in no log. */
+  secrets = new Set();
+  #folder = mkdtempSync(join(tmpdir(), 'doorward-house-'));
+  #hubListen = '127.0.0.1:0';
+  #panelListen = '127.0.0.1:0';
+  #settings;
+
+  /**
+   * Builds the house and starts it.
+   * @param settings lines of TOML for the tables `hub.call`, `door.call`, `door.camera` …
+   */
+  static async open(settings = {}) {
+    const house = new House();
+    house.#settings = { hub: {}, door: {}, ...settings };
+    try {
+      await house.#found();
+      await house.startHub();
+      await house.#enrol();
+      await house.startDoor();
+      await until('the door at the hub', () => house.panel.status === 'Idle' && /the hub is reached/.test(house.door.text), PATIENCE);
+    } catch (error) {
+      house.print();
+      await house.#demolish();
+      throw error;
+    }
+    return house;
+  }
+
+  hub = new Daemon('hub', ['hub', '--config', this.#file('hub.toml')]);
+  door = new Daemon('door', ['run', '--config', this.#file('door.toml')]);
+  /** @type {Panel} */
+  panel;
+  address = '';
+
+  async startHub() {
+    this.#write('hub.toml', `
+[server]
+listen = "${this.#hubListen}"
+state-directory = "${this.#file('hub')}"
+heartbeat = "2s"
+[call]
+${this.#settings.hub.call ?? ''}
+[log]
+level = "debug"
+`);
+    this.address = await this.hub.start();
+    // The phones know this address: the next start takes the same one.
+    this.#hubListen = new URL(this.address).host;
+  }
+
+  async startDoor() {
+    this.#writeDoor();
+    const address = await this.door.start();
+    this.#panelListen = new URL(address).host;
+    this.panel ??= new Panel(address);
+  }
+
+  /** The media worker of the door, once it is there. */
+  async worker() {
+    let found;
+    await until('a media worker', () => (found = this.door.children().find((pid) => commandOf(pid).includes('media-worker'))), PATIENCE);
+    running.add(found);
+    return found;
+  }
+
+  /** A link with which a phone becomes this resident's. */
+  async invite(uid) {
+    const text = await this.#administer('user', 'pair', uid, '--address', this.address);
+    this.secrets.add(/code: (\S+)/.exec(text)[1]);
+    return /link: (\S+)/.exec(text)[1];
+  }
+
+  /** What happened, in the words of both processes. */
+  print() {
+    for (const daemon of [this.hub, this.door]) console.error(`---- ${daemon.name}\n${daemon.text}\n----`);
+    console.error(`---- the panel's statuses\n${this.panel?.statuses.join('\n')}\n----`);
+  }
+
+  /** Stops everything, and judges the logs: no error that was not `expected`, and no secret. */
+  async close({ failed = false, expected = [] } = {}) {
+    try {
+      if (!failed) {
+        await this.door.stop();
+        await this.hub.stop();
+        this.#judge(expected);
+      }
+    } catch (error) {
+      failed = true;
+      throw error;
+    } finally {
+      if (failed) this.print();
+      await this.#demolish();
+    }
+  }
+
+  async #found() {
+    this.#write('hub.toml', `[server]\nstate-directory = "${this.#file('hub')}"\n`);
+    for (const [guid, name] of Object.entries(FLATS)) await this.#administer('group', 'add', guid, '--name', name);
+    for (const [uid, [name, flat]] of Object.entries(RESIDENTS)) await this.#administer('user', 'add', uid, '--name', name, '--group', flat);
+    const groups = Object.keys(FLATS).flatMap((guid) => ['--group', guid]);
+    await this.#administer('door', 'add', 'front-door', '--name', 'Front door', ...groups);
+  }
+
+  async #enrol() {
+    const token = /token: (\S+)/.exec(await this.#administer('door', 'enrol', 'front-door'))[1];
+    this.#writeDoor();
+    await run(['enrol', '--config', this.#file('door.toml')], token);
+    this.secrets.add(token).add(readFileSync(this.#file('door.credential'), 'utf8').trim());
+  }
+
+  #writeDoor() {
+    const { door } = this.#settings;
+    const buttons = Object.entries(FLATS).map(([guid, name]) => `[[button]]\nid = "${guid}"\nlabel = "${name}"\nreceiver = { group = "${guid}" }\n`);
+    this.#write('door.toml', `
+[door]
+name = "Front door"
+[hub]
+address = "${this.address}"
+credential = { file = "${this.#file('door.credential')}" }
+${buttons.join('')}
+[panel.page]
+listen = "${this.#panelListen}"
+[call]
+${door.call ?? ''}
+[microphone.test]
+hertz = ${DOOR_HERTZ}
+[video]
+width = 320
+height = 240
+frame-rate = 15
+bitrate = 300
+[light]
+leds = ${LEDS}
+[ice]
+loopback = true
+[log]
+level = "debug"
+`);
+  }
+
+  #administer(...words) {
+    return run(['hub', '--config', this.#file('hub.toml'), ...words]);
+  }
+
+  #judge(expected) {
+    for (const daemon of [this.hub, this.door]) {
+      for (const line of daemon.lines) {
+        if (/\bERROR\b|panicked/.test(line) && !expected.some((pattern) => pattern.test(line))) throw new Error(`an error in the log of the ${daemon.name}: ${line}`);
+        if ([...this.secrets].some((secret) => line.includes(secret))) throw new Error(`a secret in the log of the ${daemon.name}: ${line}`);
+        if (/a=ice-|a=fingerprint|candidate:\d/.test(line) && !/\b(DEBUG|TRACE)\b/.test(line)) throw new Error(`a description in the log of the ${daemon.name}: ${line}`);
+      }
+    }
+  }
+
+  async #demolish() {
+    this.panel?.close();
+    await this.door.kill();
+    await this.hub.kill();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #file(name) {
+    return join(this.#folder, name);
+  }
+
+  #write(name, text) {
+    writeFileSync(this.#file(name), text, { mode: 0o600 });
+  }
+}
+
+/** One process of the house, which may be killed and started again. */
+class Daemon {
+  lines = [];
+  #child = null;
+  #ended = Promise.resolve();
+
+  constructor(name, words) {
+    this.name = name;
+    this.words = words;
+  }
+
+  get pid() {
+    return this.#child.pid;
+  }
+
+  get text() {
+    return this.lines.join('\n');
+  }
+
+  /** Resolves with the address in its line of readiness. */
+  start() {
+    const { RUST_LOG, ...env } = process.env;
+    const child = spawn(BINARY, this.words, { stdio: ['ignore', 'pipe', 'pipe'], env });
+    this.#child = child;
+    running.add(child.pid);
+    this.#ended = new Promise((resolve) => child.once('close', resolve));
+    createInterface({ input: child.stderr }).on('line', (line) => this.lines.push(line));
+    return new Promise((resolve, reject) => {
+      const late = setTimeout(() => reject(new Error(`the ${this.name} was not ready in time`)), PATIENCE);
+      createInterface({ input: child.stdout }).on('line', (line) => {
+        this.lines.push(line);
+        const ready = /^ready \w+=(\S+)/.exec(line);
+        if (ready) (clearTimeout(late), resolve(ready[1]));
+      });
+      child.once('error', reject);
+      child.once('close', (code, by) => {
+        running.delete(child.pid);
+        this.lines.push(`(the ${this.name} ended: ${by ?? code})`);
+        clearTimeout(late);
+        reject(new Error(`the ${this.name} ended before it was ready:\n${this.text}`));
+      });
+    });
+  }
+
+  children() {
+    const folder = `/proc/${this.pid}/task`;
+    return readdirSync(folder).flatMap((task) => readFileSync(`${folder}/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number));
+  }
+
+  /** At once, without a chance to tidy up. */
+  async kill() {
+    if (this.#child && isRunning(this.#child)) this.#child.kill('SIGKILL');
+    await this.#ended;
+  }
+
+  /** As a service manager does it. */
+  async stop() {
+    if (!isRunning(this.#child)) throw new Error(`the ${this.name} had ended by itself`);
+    const late = setTimeout(() => this.#child.kill('SIGABRT'), PATIENCE);
+    this.#child.kill('SIGTERM');
+    await this.#ended;
+    clearTimeout(late);
+    if (this.#child.exitCode !== 0) throw new Error(`the ${this.name} ended with ${this.#child.signalCode ?? this.#child.exitCode}`);
+  }
+}
+
+/** The panel's page without a browser: what it is told, and a finger. */
+export class Panel {
+  status = '';
+  /** Every status there was, in their order. */
+  statuses = [];
+  /** Every measurement of the speaker: level in dBFS, strongest frequency in hertz. */
+  heard = [];
+  relay = false;
+  #frame = '';
+  #socket = null;
+  #closed = false;
+  #measured = -1;
+
+  constructor(address) {
+    this.address = address;
+    this.#connect();
+  }
+
+  /** Presses a button; resolves when the finger is gone. */
+  async press(button = 'flat-1', hold = 100) {
+    const response = await fetch(`${this.address}press/${button}?hold=${hold}`, { method: 'POST' });
+    if (!response.ok) throw new Error(`the panel has no button ${button}`);
+  }
+
+  /** Until the door stands so: `Idle`, `Ringing`, `Ringing { delivered: 2`, `Outcome(Busy)` … */
+  async stands(beginning, patience = PATIENCE) {
+    await until(`the door stands at ${beginning}; it stands at ${this.status}`, () => this.status.startsWith(beginning), patience)
+      .catch(() => { throw new Error(`the door never stood at ${beginning}; it stands at ${this.status}`); });
+  }
+
+  /** Until the door was at this status at some time since `since`, an index of `statuses`. */
+  async stood(beginning, since = 0) {
+    await until(`the door had ${beginning}`, () => this.statuses.slice(since).some((status) => status.startsWith(beginning)), PATIENCE);
+  }
+
+  get camera() {
+    return this.#isLit(0);
+  }
+
+  get microphone() {
+    return this.#isLit(LEDS / 2);
+  }
+
+  /** Until the speaker plays this frequency, louder than this. */
+  async hears(hertz, dbfs = -40) {
+    const from = this.heard.length;
+    await until(`${hertz} Hz at the door`, () => this.heard.slice(from).some((one) => isTone(one, hertz, dbfs)), PATIENCE)
+      .catch((error) => { throw new Error(`${error.message}; last heard: ${JSON.stringify(this.heard.slice(-5))}`); });
+  }
+
+  /** Whether a frequency was heard since `since`, an index of `heard`. */
+  didHear(hertz, since = 0, dbfs = -65) {
+    return this.heard.slice(since).some((one) => isTone(one, hertz, dbfs));
+  }
+
+  close() {
+    this.#closed = true;
+    this.#socket?.terminate();
+  }
+
+  #connect() {
+    const { host, origin } = new URL(this.address);
+    const socket = new WebSocket(`ws://${host}/socket`, { origin });
+    this.#socket = socket;
+    socket.on('message', (data) => {
+      const { shown } = JSON.parse(String(data));
+      if (shown) this.#show(shown);
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      this.status = '';
+      this.#frame = '';
+      this.#measured = -1;
+      if (!this.#closed) setTimeout(() => this.#closed || this.#connect(), 100);
+    });
+  }
+
+  #show({ frame, speaker, relay, status }) {
+    this.#frame = frame;
+    this.relay = relay;
+    if (status !== this.status) this.statuses.push(status);
+    this.status = status;
+    if (speaker && speaker.count !== this.#measured) this.heard.push({ dbfs: speaker.dbfs, hertz: speaker.hertz });
+    if (speaker) this.#measured = speaker.count;
+  }
+
+  #isLit(led) {
+    const colour = this.#frame.slice(led * 6, led * 6 + 6);
+    return colour !== '' && colour !== '000000';
+  }
+}
+
+/** Whether a measurement is this tone, within 5 %. */
+export function isTone(measured, hertz, dbfs) {
+  return measured.dbfs > dbfs && Math.abs(measured.hertz - hertz) < hertz * 0.05;
+}
+
+export function signal(pid, name) {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error;
+  }
+}
+
+export function isAlive(pid) {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+function isRunning(child) {
+  return child.exitCode === null && child.signalCode === null;
+}
+
+function commandOf(pid) {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    return [];
+  }
+}
+
+function run(words, input = '') {
+  return new Promise((resolve, reject) => {
+    const child = execFile(BINARY, words, (error, out, complaint) => (error ? reject(new Error(`doorward ${words.join(' ')}: ${complaint}`)) : resolve(out)));
+    child.stdin.end(input);
+  });
+}

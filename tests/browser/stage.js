@@ -1,0 +1,59 @@
+// What every test of the whole house begins and ends with: one browser for a file, a house of its own for each test, and
+// judgement of the logs and pages at the end. When a test fails, everything that was logged is printed.
+
+import { after, before, test } from 'node:test';
+import { House, PATIENCE } from './house.js';
+import { screenshot } from './lib.js';
+import { Phone, launchWithVoice } from './phone.js';
+
+let browser;
+before(async () => (browser = await launchWithVoice()));
+after(() => browser?.close());
+
+/**
+ * A test in a house of its own.
+ * @param title
+ * @param settings for the house; `expected`: errors in the logs that belong to the test
+ * @param body gets `{ house, panel, phone, browser }`; `phone(uid)` pairs a new one
+ */
+export function inHouse(title, settings, body) {
+  test(title, { timeout: 240_000 }, async () => {
+    const { expected, ...tables } = settings;
+    const house = await House.open(tables);
+    const phones = [];
+    const phone = async (uid, options) => {
+      const one = await Phone.pair(browser, house, uid, options);
+      phones.push(one);
+      return one;
+    };
+    let failed = true;
+    try {
+      await body({ house, panel: house.panel, phone, browser });
+      for (const one of phones) one.expectNoFaults();
+      failed = false;
+    } finally {
+      if (failed) await testify(title, phones);
+      for (const context of browser.contexts()) await context.close();
+      await house.close({ failed, expected });
+    }
+  });
+}
+
+/** The panel's page, as a visitor's eyes have it. */
+export async function screenshotPanel(house, name) {
+  const context = await browser.newContext({ viewport: { width: 420, height: 720 } });
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE);
+  await page.goto(house.panel.address);
+  await page.getByText(house.panel.status.split(' ')[0]).first().waitFor();
+  await screenshot(page, name);
+  await context.close();
+}
+
+async function testify(title, phones) {
+  const name = title.replace(/\W+/g, '-');
+  for (const { page, uid, faults } of phones) {
+    await screenshot(page, `failed-${name}-${uid}`).catch(() => {});
+    console.error(`---- the page of ${uid}\n${await page.locator('body').innerText().catch(() => 'is gone')}\n${faults.join('\n')}\n----`);
+  }
+}
