@@ -25,6 +25,9 @@ const TOKEN_LIFETIME: Duration = Duration::from_secs(60);
 pub struct Hub {
     process: Option<Process>,
     disk: Vec<(Moment, Entry)>,
+    /// Entries that no crash loses: those up to the last start, which waits for the disk before it listens. Else the numbers
+    /// left out would be left out twice, and given to two events.
+    durable: usize,
     joinable: bool,
     tokens: u64,
     pub ledger: Ledger,
@@ -57,6 +60,7 @@ impl Hub {
         let mut hub = Self {
             process: None,
             disk: Vec::new(),
+            durable: 0,
             joinable,
             tokens: 0,
             ledger: Ledger::new(joinable),
@@ -94,6 +98,7 @@ impl Hub {
         for session_id in open {
             self.append(now, session_id, Change::Restarted);
         }
+        self.durable = self.disk.len();
     }
 
     /// The newest entries, written within `tail`, never reached the disk.
@@ -101,7 +106,7 @@ impl Hub {
         if self.process.take().is_none() {
             return;
         }
-        let kept = self.disk.iter().take_while(|(at, _)| *at + tail <= now).count();
+        let kept = self.disk.iter().take_while(|(at, _)| *at + tail <= now).count().max(self.durable);
         for (_, entry) in self.disk.drain(kept..) {
             self.ledger.forgets(entry.session_id);
         }

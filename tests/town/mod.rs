@@ -59,18 +59,44 @@ enum Fate {
 /// What goes wrong.
 #[derive(Debug, Clone, Copy)]
 enum Fault {
-    Block { who: usize, up: bool, down: bool },
-    BreakSocket { who: usize },
-    CrashDoor { door: usize },
+    Block {
+        who: usize,
+        up: bool,
+        down: bool,
+    },
+    BreakSocket {
+        who: usize,
+    },
+    /// No answer of a verb arrives, while the socket works.
+    LoseAnswers {
+        who: usize,
+    },
+    CrashDoor {
+        door: usize,
+    },
     CrashHub,
-    CrashWorker { door: usize },
-    ReloadPhone { phone: usize },
-    StartDoor { door: usize },
+    CrashWorker {
+        door: usize,
+    },
+    ReloadPhone {
+        phone: usize,
+    },
+    StartDoor {
+        door: usize,
+    },
     StartHub,
-    StartPhone { phone: usize },
-    StartWorker { door: usize },
-    StopPhone { phone: usize },
-    Unblock { who: usize },
+    StartPhone {
+        phone: usize,
+    },
+    StartWorker {
+        door: usize,
+    },
+    StopPhone {
+        phone: usize,
+    },
+    Unblock {
+        who: usize,
+    },
 }
 
 /// How bad the network is, from 0 to 1.
@@ -94,6 +120,8 @@ pub struct Town {
     last_conn: u64,
     /// Which connection each device has.
     wires: Vec<Option<u64>>,
+    /// Whose answers are lost.
+    answerless: Vec<bool>,
     /// Which direction of each device does not get through: up, down.
     blocked: Vec<[bool; 2]>,
     hub: Hub,
@@ -146,6 +174,7 @@ impl Town {
             conns: BTreeMap::new(),
             last_conn: 0,
             wires: vec![None; DEVICES.len()],
+            answerless: vec![false; DEVICES.len()],
             blocked: vec![[false; 2]; DEVICES.len()],
             hub: Hub::new(rng.bool()),
             doors,
@@ -304,13 +333,16 @@ impl Town {
             media: pick(&mut self.rng) / 2.0,
         };
         let count = [0, 1, 2, 4, 9][self.rng.usize(..5)];
+        if self.rng.u8(..4) == 0 {
+            self.arrange_restarts(span);
+        }
         for _ in 0..count {
             let at = self.rng.u64(..span);
             let lasts = [300, 3_000, 20_000, 60_000][self.rng.usize(..4)];
             let back = (at + 1 + self.rng.u64(..lasts)).min(span);
             let (who, door, phone) =
                 (self.rng.usize(..DEVICES.len()), self.rng.usize(..DOORS), self.rng.usize(..PHONES));
-            let (fault, repair) = match self.rng.u8(..12) {
+            let (fault, repair) = match self.rng.u8(..14) {
                 0..=2 => {
                     let (up, down) = [(true, true), (true, false), (false, true)][self.rng.usize(..3)];
                     (Fault::Block { who, up, down }, Some(Fault::Unblock { who }))
@@ -320,6 +352,7 @@ impl Town {
                 7 => (Fault::CrashDoor { door }, Some(Fault::StartDoor { door })),
                 8 => (Fault::CrashWorker { door }, Some(Fault::StartWorker { door })),
                 9 => (Fault::StopPhone { phone }, Some(Fault::StartPhone { phone })),
+                10..=11 => (Fault::LoseAnswers { who }, Some(Fault::Unblock { who })),
                 _ => (Fault::ReloadPhone { phone }, None),
             };
             self.after(at, Happening::Fault(fault));
@@ -329,11 +362,22 @@ impl Town {
         }
     }
 
+    /// A hub that is started again and again, each time at once.
+    fn arrange_restarts(&mut self, span: u64) {
+        for _ in 0..self.rng.u8(1..8) {
+            let at = self.rng.u64(..span);
+            let back = at + self.rng.u64(1..400);
+            self.after(at, Happening::Fault(Fault::CrashHub));
+            self.after(back, Happening::Fault(Fault::StartHub));
+        }
+    }
+
     fn fault(&mut self, fault: Fault) {
         self.note(|| format!("!! {fault:?}"));
         match fault {
             Fault::Block { who, up, down } => self.blocked[who] = [up, down],
             Fault::BreakSocket { who } => self.break_socket(who),
+            Fault::LoseAnswers { who } => self.answerless[who] = true,
             Fault::CrashDoor { door } => self.crash_door(door),
             Fault::CrashHub => self.crash_hub(),
             Fault::CrashWorker { door } => self.crash_worker(door),

@@ -221,6 +221,7 @@ impl Town {
 
     /// What was held back gets through, or the socket did not survive it.
     pub(super) fn unblock(&mut self, who: usize) {
+        self.answerless[who] = false;
         if self.blocked[who] == [false; 2] {
             return;
         }
@@ -252,7 +253,7 @@ impl Town {
         if self.blocked[who][UP] || self.chance(lost) {
             return self.post_fails(who, life, request);
         }
-        let answer = if self.chance(lost) { Fate::Lost } else { Fate::Arrives };
+        let answer = if self.answerless[who] || self.chance(lost) { Fate::Lost } else { Fate::Arrives };
         let at = self.now + self.delay();
         if self.chance(doubled) {
             let again = self.now + self.delay();

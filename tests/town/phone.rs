@@ -1,6 +1,7 @@
 //! A resident's phone in the manner of the app: a link, the calls it shows, and a resident who looks, answers, refuses, hangs
 //! up, or does nothing.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -305,8 +306,8 @@ impl Town {
 
     fn open_media(&mut self, phone: usize, session: SessionId) {
         let Some(app) = &mut self.phones[phone].app else { return };
-        if !app.media.contains_key(&session) {
-            app.media.insert(session, None);
+        if let Entry::Vacant(place) = app.media.entry(session) {
+            place.insert(None);
             self.drive(phone + DOORS, link::Event::JoinWanted(session));
         }
     }
