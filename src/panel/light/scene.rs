@@ -116,13 +116,16 @@ pub(super) fn draw(stage: &mut Stage, phase: &Phase, elapsed: Duration) {
     }
 }
 
-/// A word in between: the whole stage for yes, a cross twice for no.
+/// A word in between: every second LED for yes, a cross twice for no.
 pub(super) fn draw_blink(stage: &mut Stage, kind: BlinkKind, elapsed: Duration) {
     let step = elapsed.as_millis() / 160;
     match kind {
         BlinkKind::Acknowledged => match step {
-            0 | 2 => stage.fill(Rgb::default()),
-            1 => stage.fill(WHITE.at(BRIGHT)),
+            0 | 3 => stage.fill(Rgb::default()),
+            1 | 2 => {
+                stage.fill(Rgb::default());
+                stage.light(WHITE.at(BRIGHT), |_, index| index % 2 == 0);
+            }
             _over => {}
         },
         BlinkKind::Refused => match step {
@@ -151,7 +154,7 @@ fn draw_runner(stage: &mut Stage, elapsed: Duration) {
     stage.set(place, AMBER.at(BRIGHT));
 }
 
-/// From the bottom clockwise one LED for each phone: those that ring blink twice like a bell, those that were only sent a
+/// From the lower left clockwise, past the two LEDs of a waiting press, one LED for each phone: those that ring blink twice like a bell, those that were only sent a
 /// push blink once. Where nothing was reached yet, a gap runs round the other way.
 fn draw_ringing(stage: &mut Stage, delivered: u32, notified: u32, elapsed: Duration) {
     stage.fill(AMBER.at(DIM));
@@ -172,7 +175,7 @@ fn draw_ringing(stage: &mut Stage, delivered: u32, notified: u32, elapsed: Durat
             (false, true) => HALF,
             (true | false, false) => 0,
         };
-        stage.set(stage.right + place, AMBER.at(level));
+        stage.set(stage.right + 1 + place, AMBER.at(level));
     }
 }
 
@@ -193,8 +196,8 @@ fn draw_outcome(stage: &mut Stage, outcome: Outcome, elapsed: Duration) {
             let left = stage.count() + 2 - steps(elapsed, 1200, stage.count() + 3);
             stage.light(AMBER.at(HALF), |_, index| index < left);
         }
-        // The lower half, at rest.
-        Outcome::Ended => stage.light(GREEN.at(HALF), |stage, index| stage.height(index) < stage.right / 2),
+        // The top, at rest.
+        Outcome::Ended => stage.light(GREEN.at(HALF), |stage, index| stage.height(index) > stage.right / 2),
         // Three beats and a rest.
         Outcome::Failed if matches!(elapsed.as_millis() / 280 % 8, 0 | 2 | 4) => stage.fill(RED.at(BRIGHT)),
         Outcome::Failed => {}
@@ -203,10 +206,12 @@ fn draw_outcome(stage: &mut Stage, outcome: Outcome, elapsed: Duration) {
             let right = half_seconds.is_multiple_of(2);
             stage.light(RED.at(BRIGHT), |stage, index| stage.is_right(index) == right);
         }
-        Outcome::Rejected => draw_cross(stage, BRIGHT),
+        // A cross with short gaps.
+        Outcome::Rejected if half_seconds % 4 < 3 => draw_cross(stage, BRIGHT),
+        Outcome::Rejected => {}
         // An empty bowl, slowly.
         Outcome::Unanswered if half_seconds % 4 < 2 => {
-            stage.light(AMBER.at(HALF), |stage, index| stage.height(index) < stage.right / 2);
+            stage.light(AMBER.at(HALF), |stage, index| stage.height(index) <= stage.right / 2);
         }
         Outcome::Unanswered => {}
     }
