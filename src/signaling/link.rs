@@ -19,10 +19,14 @@ use std::time::Duration;
 use super::backoff::Backoff;
 use super::protocol::{
     Call, ClientFrame, ErrorCode, Event as CallEvent, HubFrame, IceServer, PROTOCOL_VERSION, Refusal, Seen,
-    SessionToken, Signal, Verb, VerbAnswer, VerbRequest,
+    SessionToken, Verb, VerbAnswer, VerbRequest,
 };
-use crate::ids::{BootId, DeviceId, EntryNumber, PeerId, RequestKey, SessionId};
+use crate::ids::{BootId, EntryNumber, RequestKey, SessionId};
 use crate::moment::Moment;
+
+mod words;
+
+pub use words::{Action, Event, Timer, Told};
 
 /// A socket that takes longer than this to open is given up.
 const OPEN_DEADLINE: Duration = Duration::from_secs(10);
@@ -38,130 +42,6 @@ const FAILED_SOONER: u32 = 8;
 const MOST_SPOILT: u8 = 3;
 /// Sessions of which the last seen entry is remembered; the oldest are forgotten.
 const MOST_SEEN: usize = 64;
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Event {
-    /// The hub answered a verb, or said no.
-    Answered {
-        /// The verb's key.
-        key: RequestKey,
-        /// What it said.
-        result: Result<VerbAnswer, Refusal>,
-    },
-    /// The socket closed, or could not be opened.
-    Closed {
-        /// Random bits for the wait before the next try.
-        random: u32,
-    },
-    /// A frame came.
-    FrameCame(Box<HubFrame>),
-    /// The owner asks the hub something.
-    Asked(VerbRequest),
-    /// The verb could not be delivered or was not answered; it is repeated.
-    Failed {
-        /// The verb's key.
-        key: RequestKey,
-    },
-    /// The owner wants the media session of a call started, and kept started.
-    JoinWanted(SessionId),
-    /// The owner leaves the media session of a call.
-    LeaveWanted(SessionId),
-    /// The socket is open.
-    Opened,
-    /// The owner sends a description or candidate.
-    SignalMade {
-        /// For which call.
-        session_id: SessionId,
-        /// From a door: to which device.
-        device_id: Option<DeviceId>,
-        /// Of which connection.
-        peer: PeerId,
-        /// What.
-        signal: Signal,
-    },
-    /// The owner does not need this verb's answer any more: it is not repeated.
-    Withdrawn(RequestKey),
-}
-
-/// What is to be done.
-#[must_use]
-#[derive(Debug, Clone, PartialEq)]
-pub enum Action {
-    /// Close the socket.
-    Close,
-    /// Open the socket.
-    Open,
-    /// Send this verb by HTTP.
-    Post(VerbRequest),
-    /// Send this frame on the socket.
-    Send(ClientFrame),
-    /// Tell the owner.
-    Tell(Told),
-}
-
-/// What the owner learns.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Told {
-    /// A verb was answered.
-    Answered {
-        /// The verb as it was asked.
-        request: VerbRequest,
-        /// The hub's answer.
-        result: Result<VerbAnswer, Refusal>,
-    },
-    /// The hub is not reached any more.
-    Down,
-    /// Something happened to a call; never told twice.
-    Event(Box<CallEvent>),
-    /// The media session of a call is started.
-    Joined {
-        /// Which call.
-        session_id: SessionId,
-        /// Servers for ICE.
-        ice_servers: Vec<IceServer>,
-    },
-    /// The media session of a call cannot be started, or was ended by the hub.
-    JoinRefused {
-        /// Which call.
-        session_id: SessionId,
-        /// Why, where the hub said it.
-        refusal: Option<Refusal>,
-    },
-    /// A description or candidate came.
-    Signal {
-        /// For which call.
-        session_id: SessionId,
-        /// From which device.
-        device_id: DeviceId,
-        /// For which connection.
-        peer: PeerId,
-        /// What.
-        signal: Signal,
-    },
-    /// The hub does not know this device's credential (any more). It is tried again, seldom.
-    Unauthorized,
-    /// The hub is reached.
-    Up {
-        /// The calls it knows this device to be in.
-        calls: Vec<Call>,
-    },
-}
-
-/// Why the link wants to be woken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Timer {
-    /// The socket took too long.
-    Connect,
-    /// Time for a ping.
-    Ping,
-    /// Time to repeat a verb.
-    Repeat,
-    /// Time for the next try.
-    Retry,
-    /// Nothing came for too long.
-    Silence,
-}
 
 /// The machine. See the module for its states.
 #[derive(Debug, Clone)]
