@@ -273,6 +273,9 @@ fn most_flashes(film: &[Frame]) -> usize {
 
 #[test]
 fn no_pattern_flashes_faster_than_three_times_a_second() {
+    let four_times: Vec<Frame> =
+        (0..50).map(|at| vec![scene::RED.at(if at % 7 < 3 { 255 } else { 0 }); LEDS]).collect();
+    assert_eq!(most_flashes(&four_times), 4, "flashes are counted at all");
     for shown in indications() {
         assert!(most_flashes(&film(LEDS, &[(0, shown.clone())], 6_000)) <= 3, "{shown:?}");
     }
