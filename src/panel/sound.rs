@@ -1,7 +1,7 @@
-//! What the visitor hears: cadences of tones drawn from the station's indication, after ITU-T E.180 and its supplement 2.
+//! What the visitor hears: cadences of tones drawn from the station's indication, after ITU-T E.180 where it has one.
 //!
 //! Pure: it says which tone sounds now and when that changes; the media worker makes the sound. In a conversation it is
-//! silent but for a soft double beep when another visitor waits.
+//! silent but for soft beeps to another visitor: their press waits, or is refused.
 
 #![deny(clippy::disallowed_methods)]
 
@@ -35,7 +35,7 @@ const fn tone(first: u16, second: u16, dbfs: i8) -> Option<ToneStep> {
 const SILENCE: Cadence = Cadence { steps: &[], repeats: false };
 /// Pressed and on its way: a soft tick each second, so that nobody presses again in doubt.
 const DIALING: Cadence = Cadence { steps: &[(tone(425, 0, -26), 60), (None, 940)], repeats: true };
-/// Ringing tone: 425 Hz, 1 s on, 4 s off (E.180 §3).
+/// Ringing tone: 425 Hz, 1 s on, 4 s off (E.180).
 const RINGBACK: Cadence = Cadence { steps: &[(tone(425, 0, -18), 1000), (None, 4000)], repeats: true };
 /// A resident calls the door: loud and warbling, it must be heard by somebody who stands nearby.
 const INCOMING: Cadence = Cadence {
@@ -51,12 +51,14 @@ const INCOMING: Cadence = Cadence {
 };
 /// Answered: two rising notes.
 const CONNECTED: Cadence = Cadence { steps: &[(tone(660, 0, -16), 90), (tone(880, 0, -16), 130)], repeats: false };
-/// Another visitor waits: two soft beeps, then much silence (call waiting tone, E.180 §9).
+/// Another visitor waits: two soft beeps, then much silence (a call waiting tone).
 const WAITING: Cadence =
     Cadence { steps: &[(tone(425, 0, -28), 200), (None, 200), (tone(425, 0, -28), 200), (None, 9400)], repeats: true };
+/// Taken back: one short note.
+const CANCELLED: Cadence = Cadence { steps: &[(tone(440, 0, -18), 160)], repeats: false };
 /// Over: one falling pair.
 const ENDED: Cadence = Cadence { steps: &[(tone(660, 0, -18), 120), (tone(440, 0, -18), 200)], repeats: false };
-/// Busy tone: 425 Hz, 0.5 s on, 0.5 s off (E.180 §5).
+/// Busy tone: 425 Hz, 0.5 s on, 0.5 s off (E.180).
 const BUSY: Cadence = Cadence {
     steps: &[(tone(425, 0, -16), 500), (None, 500), (tone(425, 0, -16), 500), (None, 500), (tone(425, 0, -16), 500)],
     repeats: false,
@@ -69,17 +71,31 @@ const NOBODY: Cadence = Cadence {
     steps: &[(tone(330, 0, -16), 300), (None, 150), (tone(330, 0, -16), 300), (None, 150), (tone(330, 0, -16), 300)],
     repeats: false,
 };
-/// It did not work: special information tone, 950, 1400 and 1800 Hz, 330 ms each (E.180 §8).
+/// It did not work: special information tone, 950, 1400 and 1800 Hz, 330 ms each (E.180).
 const FAILED: Cadence = Cadence {
     steps: &[(tone(950, 0, -18), 330), (tone(1400, 0, -18), 330), (tone(1800, 0, -18), 330)],
     repeats: false,
 };
 
+/// The connection broke: the first note of failure, over and over.
+const MEDIA_LOST: Cadence = Cadence {
+    steps: &[(tone(950, 0, -18), 330), (None, 170), (tone(950, 0, -18), 330), (None, 170), (tone(950, 0, -18), 330)],
+    repeats: false,
+};
+/// Understood, and nothing changes: a high tick.
+const YES: Cadence = Cadence { steps: &[(tone(1320, 0, -20), 60)], repeats: false };
+/// No: two low ticks, soft enough to be played into a conversation.
+const NO: Cadence =
+    Cadence { steps: &[(tone(220, 0, -26), 120), (None, 80), (tone(220, 0, -26), 120)], repeats: false };
+
 /// Draws the sound.
 #[derive(Debug, Clone)]
 pub struct Sound {
-    playing: Cadence,
-    since: Moment,
+    playing: Playing,
+    /// A short word in between; the cadence below it goes on unheard.
+    between: Option<Playing>,
+    acknowledgements: u32,
+    refusals: u32,
 }
 
 impl Default for Sound {
@@ -92,15 +108,23 @@ impl Sound {
     /// Silent.
     #[must_use]
     pub const fn new() -> Self {
-        Self { playing: SILENCE, since: Moment::START }
+        let playing = Playing { cadence: SILENCE, since: Moment::START };
+        Self { playing, between: None, acknowledgements: 0, refusals: 0 }
     }
 
     /// The station shows something else. A cadence that stays the same goes on.
     pub fn show(&mut self, now: Moment, indication: &Indication) {
-        let cadence = cadence_of(indication);
-        if cadence != self.playing {
-            self.playing = cadence;
-            self.since = now;
+        let cadence = cadence_of(indication, self.playing.cadence);
+        if cadence != self.playing.cadence {
+            self.playing = Playing { cadence, since: now };
+        }
+        let refused = indication.refusals != self.refusals;
+        let acknowledged = indication.acknowledgements != self.acknowledgements && !is_conversation(&indication.phase);
+        (self.refusals, self.acknowledgements) = (indication.refusals, indication.acknowledgements);
+        if refused {
+            self.between = Some(Playing { cadence: NO, since: now });
+        } else if acknowledged {
+            self.between = Some(Playing { cadence: YES, since: now });
         }
     }
 
@@ -116,16 +140,29 @@ impl Sound {
         self.place(now).map(|(_, until)| (until, Timer::Step))
     }
 
+    fn place(&self, now: Moment) -> Option<(Option<ToneStep>, Moment)> {
+        self.between.and_then(|between| between.place(now)).or_else(|| self.playing.place(now))
+    }
+}
+
+/// A cadence, and when it began.
+#[derive(Debug, Clone, Copy)]
+struct Playing {
+    cadence: Cadence,
+    since: Moment,
+}
+
+impl Playing {
     /// The step that is on, and its end; nothing once the cadence is over.
     fn place(&self, now: Moment) -> Option<(Option<ToneStep>, Moment)> {
-        let length: u64 = self.playing.steps.iter().map(|(_, millis)| millis).sum();
+        let length: u64 = self.cadence.steps.iter().map(|(_, millis)| millis).sum();
         let elapsed = u64::try_from(now.since(self.since).as_millis()).unwrap_or(u64::MAX);
-        if length == 0 || (!self.playing.repeats && elapsed >= length) {
+        if length == 0 || (!self.cadence.repeats && elapsed >= length) {
             return None;
         }
         let round = elapsed - elapsed % length;
         let mut end = round;
-        for (tone, millis) in self.playing.steps {
+        for (tone, millis) in self.cadence.steps {
             end += millis;
             if elapsed < end {
                 return Some((*tone, self.since + Duration::from_millis(end)));
@@ -135,7 +172,16 @@ impl Sound {
     }
 }
 
-fn cadence_of(indication: &Indication) -> Cadence {
+const fn is_conversation(phase: &Phase) -> bool {
+    match phase {
+        Phase::Connecting | Phase::Ongoing => true,
+        Phase::Idle | Phase::Dialing | Phase::Ringing { .. } | Phase::Incoming | Phase::Ending | Phase::Outcome(_) => {
+            false
+        }
+    }
+}
+
+fn cadence_of(indication: &Indication, before: Cadence) -> Cadence {
     match &indication.phase {
         Phase::Idle | Phase::Ending => SILENCE,
         Phase::Dialing => DIALING,
@@ -144,13 +190,17 @@ fn cadence_of(indication: &Indication) -> Cadence {
         Phase::Connecting => CONNECTED,
         Phase::Ongoing => match indication.press_waiting {
             Some(_) => WAITING,
+            // Nobody waits any more: that is no second answer.
+            None if before == WAITING || before == SILENCE => SILENCE,
             // The chirp of the answer is not cut off by the connection that follows it at once.
             None => CONNECTED,
         },
         Phase::Outcome(outcome) => match outcome {
             Outcome::Busy => BUSY,
-            Outcome::Cancelled | Outcome::Ended => ENDED,
-            Outcome::Failed | Outcome::MediaLost => FAILED,
+            Outcome::Cancelled => CANCELLED,
+            Outcome::Ended => ENDED,
+            Outcome::Failed => FAILED,
+            Outcome::MediaLost => MEDIA_LOST,
             Outcome::Rejected => REFUSED,
             Outcome::Unanswered => NOBODY,
         },
@@ -200,7 +250,15 @@ mod tests {
 
     #[test]
     fn outcomes_end_by_themselves_and_differ() {
-        let outcomes = [Outcome::Busy, Outcome::Cancelled, Outcome::Failed, Outcome::Rejected, Outcome::Unanswered];
+        let outcomes = [
+            Outcome::Busy,
+            Outcome::Cancelled,
+            Outcome::Ended,
+            Outcome::Failed,
+            Outcome::MediaLost,
+            Outcome::Rejected,
+            Outcome::Unanswered,
+        ];
         let texts: Vec<String> = outcomes.iter().map(|outcome| heard(Phase::Outcome(*outcome), 60_000)).collect();
         for (index, text) in texts.iter().enumerate() {
             assert!(!text.is_empty() && text.len() < 200, "{text}");
@@ -211,7 +269,61 @@ mod tests {
     #[test]
     fn rest_and_conversation_are_silent() {
         assert_eq!(heard(Phase::Idle, 1000), "");
-        assert_eq!(heard(Phase::Ongoing, 60_000), "660 Hz 90 ms, 880 Hz 130 ms");
+        assert_eq!(heard(Phase::Ending, 60_000), "");
+        let mut sound = Sound::new();
+        let ringing = Phase::Ringing { delivered: 1, notified: 0, looking: 1 };
+        sound.show(Moment::from_millis(0), &showing(ringing));
+        sound.show(Moment::from_millis(500), &showing(Phase::Ongoing));
+        assert_eq!(sound.step(Moment::from_millis(600)).map(|tone| tone.hertz[0]), Some(880), "the answer is heard");
+        assert_eq!(sound.poll_timeout(Moment::from_millis(720)), None, "and then nothing");
+    }
+
+    #[test]
+    fn a_waiting_visitor_is_heard_softly_and_leaves_no_trace() {
+        let waiting = Indication { press_waiting: Some("b".parse().expect("a word")), ..showing(Phase::Ongoing) };
+        let mut sound = Sound::new();
+        sound.show(Moment::from_millis(0), &showing(Phase::Connecting));
+        sound.show(Moment::from_millis(5_000), &waiting);
+        let soft = sound.step(Moment::from_millis(5_000)).expect("a beep");
+        assert!(soft.dbfs <= -24, "{soft:?}");
+        sound.show(Moment::from_millis(9_000), &showing(Phase::Ongoing));
+        sound.show(Moment::from_millis(9_001), &showing(Phase::Ongoing));
+        assert_eq!(sound.poll_timeout(Moment::from_millis(9_001)), None);
+    }
+
+    #[test]
+    fn a_yes_and_a_no_come_in_between() {
+        let ringing = showing(Phase::Ringing { delivered: 1, notified: 0, looking: 0 });
+        let mut sound = Sound::new();
+        sound.show(Moment::from_millis(0), &ringing);
+        let acknowledged = Indication { acknowledgements: 1, ..ringing.clone() };
+        sound.show(Moment::from_millis(300), &acknowledged);
+        let at = |millis: u64| sound.step(Moment::from_millis(millis)).map(|tone| tone.hertz[0]);
+        assert_eq!(
+            [at(300), at(359), at(360), at(999), at(1000)],
+            [Some(1320), Some(1320), Some(425), Some(425), None]
+        );
+
+        let refused = Indication { refusals: 1, ..showing(Phase::Ongoing) };
+        let mut sound = Sound::new();
+        sound.show(Moment::from_millis(0), &showing(Phase::Ringing { delivered: 1, notified: 0, looking: 0 }));
+        sound.show(Moment::from_millis(10), &showing(Phase::Ongoing));
+        sound.show(Moment::from_millis(9_000), &refused);
+        let no = sound.step(Moment::from_millis(9_000)).expect("no is heard");
+        assert!(no.hertz == [220, 0] && no.dbfs <= -24, "{no:?}");
+        let acknowledged = Indication { acknowledgements: 1, ..refused };
+        sound.show(Moment::from_millis(12_000), &acknowledged);
+        assert_eq!(sound.step(Moment::from_millis(12_000)), None, "a yes is for the eye in a conversation");
+    }
+
+    #[test]
+    fn every_phase_has_its_sound() {
+        let ringing = Phase::Ringing { delivered: 1, notified: 0, looking: 0 };
+        let phases = [Phase::Dialing, ringing, Phase::Incoming, Phase::Connecting, Phase::Outcome(Outcome::Ended)];
+        let texts: Vec<String> = phases.into_iter().map(|phase| heard(phase, 10_000)).collect();
+        for (index, text) in texts.iter().enumerate() {
+            assert!(!text.is_empty() && !texts[..index].contains(text), "{text}");
+        }
     }
 
     #[test]
