@@ -209,3 +209,16 @@ fn every_key_is_explained_in_the_shipped_file() {
         }
     }
 }
+
+#[test]
+fn the_guide_is_right() {
+    let guide = include_str!("../docs/configuration.md");
+    let block = |language: &str| {
+        let rest = guide.split_once(&format!("```{language}\n")).expect("the guide has this block").1;
+        rest.split_once("```").expect("the block ends").0
+    };
+    DoorConfig::parse("door.toml", block("toml")).expect("the guide's example is whole");
+    let wrong = "[hub]\nadress = \"https://hub.my-house.net\"\n\n[[button]]\nid = \"a\"\nlabel = \"A\"\nreceiver.group = \"a\"\n\
+                 [call]\ndial-deadline = \"15h\"\n";
+    assert_eq!(about_door(wrong), block("text"));
+}
