@@ -253,9 +253,9 @@ export class Client {
       const token = await this.generateToken(sessionId);
       if (this.#sessions.get(sessionId) !== session) return;
       session.media.renew(token);
-      this.#connection.send({ type: 'startSession', sessionId, token: token.token });
+      this.#connection.send({ type: 'startSession', sessionId, token: token.token, keeps: session.media.keeps });
     } catch {
-      if (this.#sessions.get(sessionId) === session) session.media.refused();
+      if (this.#sessions.get(sessionId) === session && session.media.state !== 'connected') session.media.refused();
     }
   }
 
@@ -301,7 +301,8 @@ export class Client {
     const told = new Set(calls.map((call) => call.sessionId));
     const unsaid = [...known].filter((sessionId) => !told.has(sessionId));
     setTimeout(() => void this.#vanish(unsaid), VANISHED_MS);
-    for (const [sessionId, { media }] of this.#sessions) if (media.state !== 'connected') void this.#restart(sessionId);
+    // The hub relays nothing until a session is started on this socket; a connection that is up is kept.
+    for (const sessionId of this.#sessions.keys()) void this.#restart(sessionId);
   }
 
   /**

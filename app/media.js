@@ -112,6 +112,11 @@ export class MediaSession {
     this.#become('refused');
   }
 
+  /** The door's connection that is up, so that the door need not replace it. @returns {number | undefined} */
+  get keeps() {
+    return this.state === 'connected' ? this.#peer : undefined;
+  }
+
   /**
    * @param {number} peer
    * @param {Signal} signal

@@ -89,7 +89,7 @@ export type EventKind =
   | { name: 'incomingCallReceived'; call: Call; ringsFor: number; waiting: boolean }
   | { name: 'outgoingCallAccepted'; call: Call; by: Leg }
   | { name: 'outgoingCallRejected'; call: Call }
-  | { name: 'participantJoined'; participant: Leg }
+  | { name: 'participantJoined'; participant: Leg; keeps?: number }
   | { name: 'participantLeft'; participant: Leg }
   | { name: 'pressWaiting'; metadata: Metadata }
   | { name: 'viewerLeft'; viewer: Leg };
@@ -116,7 +116,7 @@ export type ClientFrame =
   | { type: 'hello'; protocol: number; credential?: string; seen: Seen[] }
   | { type: 'ping' }
   | { type: 'signal'; sessionId: string; peer: number; signal: Signal }
-  | { type: 'startSession'; sessionId: string; token: string };
+  | { type: 'startSession'; sessionId: string; token: string; keeps?: number };
 
 export interface Welcome {
   type: 'welcome';

@@ -271,7 +271,7 @@ impl Reading {
                 self.tell([self.caller()], "callDelivered");
             }
             Change::Expire if self.status == CallStatus::Initiated => self.over(CallStatus::Unanswered, None),
-            Change::Join { leg } => self.join(&leg.device_id),
+            Change::Join { leg, .. } => self.join(&leg.device_id),
             Change::Leave { device_id } => self.close(device_id),
             Change::Gone { device_id }
                 if !self.status.is_terminal()

@@ -74,7 +74,7 @@ fn words_of_change(change: &Change) -> String {
         Change::Expire => "ring time over".to_owned(),
         Change::Gone { device_id } => format!("{device_id} gone"),
         Change::Initiate(call) => format!("{} initiate {}", call.initiator.device_id, call.receiver),
-        Change::Join { leg } => format!("{} starts its media session", leg.device_id),
+        Change::Join { leg, .. } => format!("{} starts its media session", leg.device_id),
         Change::Leave { device_id } => format!("{device_id} leaves its media session"),
         Change::Notified { device_id } => format!("{device_id} push sent"),
         Change::PressWaiting { leg, .. } => format!("{} press waiting", leg.device_id),
@@ -134,7 +134,7 @@ fn words_of_event(event: &Event) -> String {
         EventKind::OutgoingCallAccepted { by, .. } => format!("{name} by {}", by.device_id),
         EventKind::CallViewed { viewer: Leg { device_id, .. } }
         | EventKind::ViewerLeft { viewer: Leg { device_id, .. } }
-        | EventKind::ParticipantJoined { participant: Leg { device_id, .. } }
+        | EventKind::ParticipantJoined { participant: Leg { device_id, .. }, .. }
         | EventKind::ParticipantLeft { participant: Leg { device_id, .. } } => format!("{name} {device_id}"),
         EventKind::PressWaiting { metadata } => format!("{name} {metadata:?}"),
     }

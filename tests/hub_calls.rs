@@ -251,7 +251,7 @@ async fn signals_stay_inside_a_started_session() {
     // With somebody else's token, or with none, there is no session.
     let stolen = anna.token(session).await.expect("she looks").token;
     for token in [stolen, "A".repeat(43).into(), String::new().into()] {
-        other.send(&ClientFrame::StartSession { session_id: session, token }).await;
+        other.send(&ClientFrame::StartSession { session_id: session, token, keeps: None }).await;
         let refused = other.until(|frame| matches!(frame, HubFrame::SessionRefused { .. })).await;
         assert!(
             matches!(refused, HubFrame::SessionRefused { error, .. } if error.code == ErrorCode::ErrSessionTokenInvalid)
@@ -260,7 +260,7 @@ async fn signals_stay_inside_a_started_session() {
     // Ben had a token before Anna answered; it is worth nothing any more.
     let early = ben.token(session).await.expect("he may look").token;
     anna.verb(session, "accept").await.expect("it rings there");
-    other.send(&ClientFrame::StartSession { session_id: session, token: early }).await;
+    other.send(&ClientFrame::StartSession { session_id: session, token: early, keeps: None }).await;
     let refused = other.until(|frame| matches!(frame, HubFrame::SessionRefused { .. })).await;
     assert!(
         matches!(refused, HubFrame::SessionRefused { error, .. } if error.code == ErrorCode::ErrCallAnsweredElsewhere)

@@ -354,7 +354,7 @@ async fn no_secret_is_ever_logged() {
     front.start_session(&mut door, session).await;
     let token = anna.token(session).await.expect("she may look").token;
     let text = token.expose().clone();
-    phone.send(&ClientFrame::StartSession { session_id: session, token }).await;
+    phone.send(&ClientFrame::StartSession { session_id: session, token, keeps: None }).await;
     phone
         .send_text(
             json!({ "type": "signal", "sessionId": session, "peer": 1,

@@ -407,6 +407,25 @@ fn a_reloaded_page_gets_a_new_connection() {
 }
 
 #[test]
+fn a_device_whose_socket_came_back_keeps_its_connection() {
+    let mut bench = bench();
+    bench.rings().happens(accepted(1, "anna-phone")).happens(participant_joined(1, "anna-phone"));
+    bench.happens(media_connected(1, 1)).so_far();
+    bench.happens(participant_joined_keeping(1, "anna-phone", 1)).happens(participant_joined_keeping(
+        1,
+        "anna-phone",
+        7,
+    ));
+    assert_snapshot!(bench.transcript(), @r"
+    0.000s > s1 participantJoined anna-phone keeps peer-1
+    0.000s > s1 participantJoined anna-phone keeps peer-7
+               remove peer-1
+               add peer-2 to s1
+               OPEN GATE of peer-2
+    ");
+}
+
+#[test]
 fn the_answer_of_a_connected_viewer_needs_no_new_connection() {
     let mut bench = bench();
     bench.rings().happens(viewed(1, "anna-phone")).happens(viewed(1, "ben-phone"));

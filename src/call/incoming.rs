@@ -80,7 +80,7 @@ impl Incoming {
             | EventKind::OutgoingCallAccepted { .. }
             | EventKind::OutgoingCallRejected { .. } => desk.next_turn(),
             // Nothing is offered before the door answers, but who waits is remembered.
-            EventKind::CallViewed { viewer: leg } | EventKind::ParticipantJoined { participant: leg } => {
+            EventKind::CallViewed { viewer: leg } | EventKind::ParticipantJoined { participant: leg, .. } => {
                 self.call.arrived(desk, &leg.device_id);
                 Phase::Incoming(self)
             }

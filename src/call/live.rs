@@ -158,6 +158,12 @@ impl Call {
         self.connect(desk, device);
     }
 
+    /// Whether this device's connection is the one it says it still has, and up: only its words with the hub were interrupted.
+    pub(super) fn has_up(&self, device: &DeviceId, keeps: Option<PeerId>) -> bool {
+        let connection = self.devices.get(device).and_then(|standing| standing.connection);
+        connection.is_some_and(|connection| connection.up && Some(connection.peer) == keeps)
+    }
+
     /// A device left its media session, or the call.
     pub(super) fn departed(&mut self, desk: &mut Desk, device: &DeviceId) {
         self.disconnect(desk, device);

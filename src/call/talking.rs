@@ -165,8 +165,10 @@ impl Talking {
             | EventKind::IncomingCallCancelled { call }
             | EventKind::OutgoingCallRejected { call }
             | EventKind::CallAnsweredElsewhere { call } => self.over(desk, super::outcome_of(&call)),
-            EventKind::ParticipantJoined { participant } => {
-                self.call.arrived(desk, &participant.device_id);
+            EventKind::ParticipantJoined { participant, keeps } => {
+                if !self.call.has_up(&participant.device_id, keeps) {
+                    self.call.arrived(desk, &participant.device_id);
+                }
                 self.call.consent(desk, &participant.device_id);
                 Phase::Ongoing(self).settle(desk)
             }

@@ -17,7 +17,7 @@ use super::log::Log;
 use super::orders::{ConnectionId, Order, Outgoing, unauthorized};
 use super::sessions::{Sessions, TOKEN_LIFETIME};
 use crate::clock;
-use crate::ids::{DeviceId, RequestKey, SessionId};
+use crate::ids::{DeviceId, PeerId, RequestKey, SessionId};
 use crate::moment::Moment;
 use crate::signaling::identity::{Me, NamedDoor, NamedGroup, UserKind};
 use crate::signaling::protocol::{
@@ -265,8 +265,8 @@ impl Switchboard {
                     debug!(device_id = %device, %session_id, "a signal outside a session is dropped");
                 }
             }
-            ClientFrame::StartSession { session_id, token } => {
-                if let Err(error) = self.start_session(session_id, &device, connection, token.expose()) {
+            ClientFrame::StartSession { session_id, token, keeps } => {
+                if let Err(error) = self.start_session(session_id, &device, connection, token.expose(), keeps) {
                     self.connections.send(connection, &HubFrame::SessionRefused { session_id, error });
                 }
             }
@@ -287,6 +287,7 @@ impl Switchboard {
         device: &DeviceId,
         connection: ConnectionId,
         token: &str,
+        keeps: Option<PeerId>,
     ) -> Result<(), Refusal> {
         if !self.sessions.accepts(clock::now(), session_id, device, token) {
             let message = "the session token is wrong, expired, or of another device or call; ask for a new one";
@@ -296,7 +297,7 @@ impl Switchboard {
         let role = self.exchange.admit(session_id, &leg)?;
         self.connections.start_session(session_id, device, connection);
         self.connections.send(connection, &HubFrame::SessionStarted { session_id, role });
-        self.append(session_id, Change::Join { leg });
+        self.append(session_id, Change::Join { leg, keeps });
         Ok(())
     }
 

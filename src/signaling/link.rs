@@ -445,7 +445,7 @@ impl Link {
         match result {
             Ok(VerbAnswer::Token(SessionToken { token, ice_servers, .. })) => {
                 joining.step = Step::Starting(ice_servers);
-                self.send(ClientFrame::StartSession { session_id, token });
+                self.send(ClientFrame::StartSession { session_id, token, keeps: None });
             }
             Ok(VerbAnswer::Call(_)) => self.session_refused(session_id, unexpected_answer()),
             Err(refusal) => self.session_refused(session_id, refusal),

@@ -302,6 +302,9 @@ pub enum EventKind {
     ParticipantJoined {
         /// Which device.
         participant: Leg,
+        /// The door's connection that this device still has, and which need not be replaced.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        keeps: Option<PeerId>,
     },
     /// To everybody in the call: a participant left it.
     ParticipantLeft {
@@ -313,7 +316,7 @@ pub enum EventKind {
         /// Words about the press: `button`, `buttonLabel`.
         metadata: Metadata,
     },
-    /// To the door: a viewer closed its media session or lost the hub for long.
+    /// To the door: a viewer closed its media session, or lost the hub.
     ViewerLeft {
         /// Which device.
         viewer: Leg,
@@ -403,6 +406,9 @@ pub enum ClientFrame {
         session_id: SessionId,
         /// From the verb `token`.
         token: Redacted<String>,
+        /// The door's connection that this device still has, after a reconnect: the door replaces it only if it has lost it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        keeps: Option<PeerId>,
     },
 }
 

@@ -94,7 +94,7 @@ pub fn reject(name: &str, key: &str, status: RejectStatus) -> Change {
 }
 
 pub fn join(name: &str) -> Change {
-    Change::Join { leg: leg(name) }
+    Change::Join { leg: leg(name), keeps: None }
 }
 
 pub fn leave(name: &str) -> Change {

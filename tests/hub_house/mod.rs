@@ -248,7 +248,7 @@ impl Device {
     /// Connects and starts the media session of a call; gives the socket.
     pub async fn start_session(&self, socket: &mut Socket, session: SessionId) {
         let token = self.token(session).await.expect("it may have one").token;
-        socket.send(&ClientFrame::StartSession { session_id: session, token }).await;
+        socket.send(&ClientFrame::StartSession { session_id: session, token, keeps: None }).await;
         socket
             .until(|frame| matches!(frame, HubFrame::SessionStarted { session_id, .. } if *session_id == session))
             .await;

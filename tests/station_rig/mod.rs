@@ -140,7 +140,11 @@ pub fn accepted(number: u8, device: &str) -> Event {
 }
 
 pub fn participant_joined(number: u8, device: &str) -> Event {
-    told(number, EventKind::ParticipantJoined { participant: leg(device) })
+    told(number, EventKind::ParticipantJoined { participant: leg(device), keeps: None })
+}
+
+pub fn participant_joined_keeping(number: u8, device: &str, peer: u32) -> Event {
+    told(number, EventKind::ParticipantJoined { participant: leg(device), keeps: Some(PeerId(peer)) })
 }
 
 pub fn participant_left(number: u8, device: &str) -> Event {
@@ -357,7 +361,12 @@ fn told_line(event: &EventKind) -> String {
         }
         EventKind::OutgoingCallAccepted { by, .. } => format!("outgoingCallAccepted by {}", by.device_id),
         EventKind::OutgoingCallRejected { call } => format!("outgoingCallRejected {:?}", call.status),
-        EventKind::ParticipantJoined { participant } => format!("participantJoined {}", participant.device_id),
+        EventKind::ParticipantJoined { participant, keeps: None } => {
+            format!("participantJoined {}", participant.device_id)
+        }
+        EventKind::ParticipantJoined { participant, keeps: Some(peer) } => {
+            format!("participantJoined {} keeps {peer}", participant.device_id)
+        }
         EventKind::ParticipantLeft { participant } => format!("participantLeft {}", participant.device_id),
         EventKind::PressWaiting { .. } => "pressWaiting".to_owned(),
         EventKind::ViewerLeft { viewer } => format!("viewerLeft {}", viewer.device_id),

@@ -248,7 +248,7 @@ impl Hub {
                     self.out.push((conn, HubFrame::Signal { session_id, device_id: device_id(who), peer, signal }));
                 }
             }
-            ClientFrame::StartSession { session_id, token } => {
+            ClientFrame::StartSession { session_id, token, .. } => {
                 if let Err(error) = self.start_session(now, session_id, who, conn, token.expose()) {
                     self.out.push((conn, HubFrame::SessionRefused { session_id, error }));
                 }
@@ -280,7 +280,7 @@ impl Hub {
         let role = process.exchange.admit(session_id, &leg(who))?;
         process.of_session.insert((session_id, who), conn);
         self.out.push((conn, HubFrame::SessionStarted { session_id, role }));
-        self.append(now, session_id, Change::Join { leg: leg(who) });
+        self.append(now, session_id, Change::Join { leg: leg(who), keeps: None });
         Ok(())
     }
 

@@ -451,8 +451,8 @@ fn supersedes(new: &EventKind, old: &EventKind) -> bool {
             K::CallViewed { viewer: old } | K::ViewerLeft { viewer: old },
         )
         | (
-            K::ParticipantJoined { participant: new } | K::ParticipantLeft { participant: new },
-            K::ParticipantJoined { participant: old } | K::ParticipantLeft { participant: old },
+            K::ParticipantJoined { participant: new, .. } | K::ParticipantLeft { participant: new },
+            K::ParticipantJoined { participant: old, .. } | K::ParticipantLeft { participant: old },
         ) => new.device_id == old.device_id,
         _ => false,
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{DeviceId, EntryNumber, RequestKey, SessionId, Uid};
+use crate::ids::{DeviceId, EntryNumber, PeerId, RequestKey, SessionId, Uid};
 use crate::signaling::protocol::{CallType, EndReason, Leg, Metadata, Receiver, RejectStatus};
 
 /// One entry of the log.
@@ -62,6 +62,9 @@ pub enum Change {
     Join {
         /// Which device.
         leg: Leg,
+        /// The door's connection that it still has.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        keeps: Option<PeerId>,
     },
     /// A device ended its media session.
     Leave {

@@ -2,7 +2,7 @@
 
 use super::Output;
 use super::call::{CallState, Deadline, Delivery, Media, Phase, Presence, RING, Standing, Turn, is_last_word};
-use crate::ids::{DeviceId, EntryNumber};
+use crate::ids::{DeviceId, EntryNumber, PeerId};
 use crate::signaling::protocol::{CallStatus, EndReason, EventKind, Leg, Role};
 
 /// Numbers left out after a restart of the hub: more than entries can be on their way to the disk.
@@ -50,7 +50,7 @@ impl CallState {
         count(viewers) >= self.initiation.max_viewers
     }
 
-    pub(super) fn join(&mut self, turn: &mut Turn, leg: &Leg) {
+    pub(super) fn join(&mut self, turn: &mut Turn, leg: &Leg, keeps: Option<PeerId>) {
         let device_id = &leg.device_id;
         let Some(device) = self.devices.get(device_id).filter(|device| device.leg.uid == leg.uid) else {
             turn.outputs.push(Output::Revoke { session_id: self.session_id, devices: vec![device_id.clone()] });
@@ -62,7 +62,7 @@ impl CallState {
                 (self.door_device().cloned().into_iter().collect(), Some(EventKind::CallViewed { viewer: leg }))
             }
             Some(Role::Participant) => {
-                (self.others_in(device_id), Some(EventKind::ParticipantJoined { participant: leg }))
+                (self.others_in(device_id), Some(EventKind::ParticipantJoined { participant: leg, keeps }))
             }
             Some(Role::Door) => (Vec::new(), None),
             Some(Role::Viewer) | None => {

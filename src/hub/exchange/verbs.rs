@@ -29,7 +29,7 @@ impl CallState {
             Change::Acknowledge { device_id } => self.acknowledge(turn, &device_id),
             Change::Expire => self.expire(turn),
             Change::Gone { device_id } => self.gone(turn, &device_id),
-            Change::Join { leg } => self.join(turn, &leg),
+            Change::Join { leg, keeps } => self.join(turn, &leg, keeps),
             Change::Leave { device_id } => self.leave(turn, &device_id),
             Change::Notified { device_id } => self.notified(turn, &device_id),
             Change::Reachable { device_id, seen } => self.reachable(turn, &device_id, seen),
@@ -118,7 +118,11 @@ impl CallState {
         }
         let caller_looks = self.devices.get(&caller.device_id).is_some_and(|device| device.media == Media::Open);
         if !self.initiation.initiator_is_door && caller_looks {
-            self.tell(turn, vec![leg.device_id.clone()], EventKind::ParticipantJoined { participant: caller });
+            self.tell(
+                turn,
+                vec![leg.device_id.clone()],
+                EventKind::ParticipantJoined { participant: caller, keeps: None },
+            );
         }
     }
 
