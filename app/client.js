@@ -56,6 +56,10 @@ export class Client {
   #concluded = new Map();
   /** @type {Call | null} */
   #active = null;
+  /** Calls being made, of which the hub has not said yet what became of them. */
+  #initiating = 0;
+  /** Events that overtook the hub's answer to the verb that made their call. @type {CallEvent[]} */
+  #overtaking = [];
   /** @type {Map<string, { media: MediaSession, token: SessionToken, timer?: ReturnType<typeof setTimeout> }>} */
   #sessions = new Map();
 
@@ -109,7 +113,15 @@ export class Client {
    */
   async initiateCall({ receiver, receiverType, type, metadata = {} }) {
     const body = { key: newKey(), receiverType, receiver, type, metadata };
-    return this.#enter(await this.#verb('/v1/calls', body, INITIATE_PATIENCE_MS));
+    this.#initiating += 1;
+    try {
+      return this.#enter(await this.#verb('/v1/calls', body, INITIATE_PATIENCE_MS));
+    } finally {
+      this.#initiating -= 1;
+      // Told again when whoever called has the answer.
+      const overtaking = this.#overtaking.splice(0);
+      setTimeout(() => overtaking.forEach((event) => this.#event(event)));
+    }
   }
 
   /**
@@ -331,7 +343,8 @@ export class Client {
   }
 
   /** @param {CallEvent} event */
-  #event({ sessionId, event }) {
+  #event(frame) {
+    const { sessionId, event } = frame;
     switch (event.name) {
       case 'incomingCallReceived': {
         if (this.#concluded.has(sessionId)) return;
@@ -357,7 +370,10 @@ export class Client {
         return;
     }
     const call = this.#calls.get(sessionId);
-    if (!call) return;
+    if (!call) {
+      if (this.#initiating > 0) this.#overtaking.push(frame);
+      return;
+    }
     switch (event.name) {
       case 'callDelivered':
         this.#tell('onCallDelivered', call, event);
