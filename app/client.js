@@ -342,7 +342,7 @@ export class Client {
     this.#tell('onCallAnsweredElsewhere', call);
   }
 
-  /** @param {CallEvent} event */
+  /** @param {CallEvent} frame */
   #event(frame) {
     const { sessionId, event } = frame;
     switch (event.name) {

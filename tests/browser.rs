@@ -38,6 +38,16 @@ fn run(file: &str) {
 }
 
 #[test]
+fn calls_door() {
+    run("calls_door.test.js");
+}
+
+#[test]
 fn calls_group() {
     run("calls_group.test.js");
+}
+
+#[test]
+fn calls_waiting() {
+    run("calls_waiting.test.js");
 }

@@ -1,10 +1,9 @@
 // A visitor presses a button of the door, and everybody of the flat rings: real processes, real media, real pages.
 
 import assert from 'node:assert/strict';
-import { DOOR_HERTZ } from './house.js';
 import { until } from './lib.js';
 import { VOICE_HERTZ } from './phone.js';
-import { inHouse, screenshotPanel } from './stage.js';
+import { converse, inHouse, isAllQuiet, screenshotPanel } from './stage.js';
 
 /** The picture moves, no sound came, and the microphone is shut. */
 async function looksInSilence(phone) {
@@ -27,8 +26,7 @@ inHouse('two residents ring and look, one answers, both hear, the resident hangs
 
   await anna.tap('Answer');
   await anna.stands('talking');
-  await panel.stands('Ongoing');
-  await Promise.all([panel.hears(VOICE_HERTZ), anna.hears(DOOR_HERTZ)]);
+  await converse(panel, anna);
   assert.equal((await anna.measure()).made, 1, 'the answer opened no new connection');
   await ben.reads('Anna answered');
   await ben.isClosed();
@@ -39,7 +37,73 @@ inHouse('two residents ring and look, one answers, both hear, the resident hangs
   await anna.isQuiet();
   await panel.stood('Outcome(Ended)');
   await screenshotPanel(house, 'panel-outcome-ended');
-  await panel.stands('Idle');
-  await anna.isClosed();
-  await until('the camera and the microphone closed', () => !panel.camera && !panel.microphone);
+  await isAllQuiet(panel, anna, ben);
+});
+
+inHouse('the visitor hangs up by holding the button', {}, async ({ panel, phone }) => {
+  const anna = await phone('anna');
+  await panel.press();
+  await anna.answer();
+  await converse(panel, anna);
+  await panel.press('flat-1', 2_000);
+  await anna.reads('The visitor hung up.');
+  await anna.screenshot('house-visitor-hung-up');
+  await isAllQuiet(panel, anna);
+  assert.equal(anna.count('callEnded'), 1);
+});
+
+inHouse('one declines and the other still rings; both decline', {}, async ({ house, panel, phone }) => {
+  const [anna, ben] = [await phone('anna'), await phone('ben')];
+  await panel.press();
+  await Promise.all([anna.stands('ringing'), ben.sees()]);
+  await anna.tap('Decline');
+  await Promise.all([anna.isQuiet(), anna.isClosed()]);
+  await panel.stands('Ringing { delivered: 2, notified: 0, looking: 1 }');
+  await ben.sees();
+  await ben.tap('Decline');
+  await panel.stands('Outcome(Rejected)');
+  await screenshotPanel(house, 'panel-outcome-rejected');
+  await isAllQuiet(panel, anna, ben);
+});
+
+inHouse('a second press within 3 s is only acknowledged, a later one takes the call back', {}, async ({ house, panel, phone }) => {
+  const anna = await phone('anna');
+  const pressed = Date.now();
+  await panel.press();
+  await panel.press();
+  await anna.stands('ringing');
+  assert.equal(anna.count('incomingCallReceived'), 1);
+  assert.match(panel.status, /^(Dialing|Ringing)/);
+  await until('3 s since the press', () => Date.now() - pressed > 3_300);
+  await panel.press();
+  await anna.reads('The visitor stopped ringing');
+  await anna.screenshot('house-withdrawn');
+  await panel.stands('Outcome(Cancelled)');
+  await screenshotPanel(house, 'panel-outcome-cancelled');
+  await isAllQuiet(panel, anna);
+});
+
+inHouse('nobody answers', { hub: { call: 'ring-timeout = "5s"' } }, async ({ house, panel, phone }) => {
+  const anna = await phone('anna');
+  await panel.press();
+  await anna.stands('ringing');
+  await anna.reads('Nobody answered.');
+  await anna.screenshot('house-missed');
+  await panel.stands('Outcome(Unanswered)');
+  await screenshotPanel(house, 'panel-outcome-unanswered');
+  await isAllQuiet(panel, anna);
+  await anna.reads('Missed');
+});
+
+inHouse('both phones of one resident ring, one answers', {}, async ({ panel, phone }) => {
+  const [hand, wall] = [await phone('anna'), await phone('anna')];
+  await panel.press();
+  await Promise.all([hand.sees(), wall.sees()]);
+  await hand.answer();
+  await wall.reads('Anna answered');
+  await wall.isClosed();
+  await converse(panel, hand);
+  assert.equal((await wall.measure()).audioSent, 0);
+  await hand.tap('Hang up');
+  await isAllQuiet(panel, hand, wall);
 });

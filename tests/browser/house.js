@@ -16,6 +16,9 @@ export const PATIENCE = 30_000;
 export const DOOR_HERTZ = 440;
 const RESIDENTS = { anna: ['Anna', 'flat-1'], ben: ['Ben', 'flat-1'], clara: ['Clara', 'flat-2'] };
 const FLATS = { 'flat-1': 'Flat 1', 'flat-2': 'Flat 2' };
+/** The buttons: a flat each, and one for Clara alone. */
+const BUTTONS = { 'flat-1': ['Flat 1', 'group'], 'flat-2': ['Flat 2', 'group'], clara: ['Clara', 'user'] };
+const MAY_RING = [...Object.keys(FLATS).flatMap((guid) => ['--group', guid]), '--user', 'clara'];
 const LEDS = 12;
 
 /** Nothing outlives the tests, however they end. */
@@ -122,20 +125,31 @@ level = "debug"
     this.#write('hub.toml', `[server]\nstate-directory = "${this.#file('hub')}"\n`);
     for (const [guid, name] of Object.entries(FLATS)) await this.#administer('group', 'add', guid, '--name', name);
     for (const [uid, [name, flat]] of Object.entries(RESIDENTS)) await this.#administer('user', 'add', uid, '--name', name, '--group', flat);
-    const groups = Object.keys(FLATS).flatMap((guid) => ['--group', guid]);
-    await this.#administer('door', 'add', 'front-door', '--name', 'Front door', ...groups);
+    await this.#administer('door', 'add', 'front-door', '--name', 'Front door', ...MAY_RING);
+  }
+
+  /** A second door of the house, which only has a name and a token for whoever plays it. */
+  async addGarden() {
+    await this.#administer('door', 'add', 'garden', '--name', 'Garden gate', ...MAY_RING);
+    return this.#makeToken('garden');
+  }
+
+  async #makeToken(uid) {
+    const token = /token: (\S+)/.exec(await this.#administer('door', 'enrol', uid))[1];
+    this.secrets.add(token);
+    return token;
   }
 
   async #enrol() {
-    const token = /token: (\S+)/.exec(await this.#administer('door', 'enrol', 'front-door'))[1];
+    const token = await this.#makeToken('front-door');
     this.#writeDoor();
     await run(['enrol', '--config', this.#file('door.toml')], token);
-    this.secrets.add(token).add(readFileSync(this.#file('door.credential'), 'utf8').trim());
+    this.secrets.add(readFileSync(this.#file('door.credential'), 'utf8').trim());
   }
 
   #writeDoor() {
     const { door } = this.#settings;
-    const buttons = Object.entries(FLATS).map(([guid, name]) => `[[button]]\nid = "${guid}"\nlabel = "${name}"\nreceiver = { group = "${guid}" }\n`);
+    const buttons = Object.entries(BUTTONS).map(([id, [label, kind]]) => `[[button]]\nid = "${id}"\nlabel = "${label}"\nreceiver = { ${kind} = "${id}" }\n`);
     this.#write('door.toml', `
 [door]
 name = "Front door"

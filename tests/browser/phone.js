@@ -78,14 +78,19 @@ export class Phone {
   /** A new phone, paired with a new code. */
   static async pair(browser, house, uid, options = {}) {
     const link = new URL(await house.invite(uid));
+    /** What the hub told, every frame in its order. */
+    const told = [];
     const prepare = async (context, page) => {
       await context.addInitScript(watch);
-      page.on('websocket', (socket) => socket.on('framesent', ({ payload }) => keepSecrets(house, String(payload))));
+      page.on('websocket', (socket) => {
+        socket.on('framesent', ({ payload }) => keepSecrets(house, String(payload)));
+        socket.on('framereceived', ({ payload }) => told.push(JSON.parse(String(payload))));
+      });
     };
-    const phone = Object.assign(new Phone(), { uid, house, ...(await resident(browser, house.address, { path: `/${link.hash}`, prepare, ...options })) });
+    const phone = Object.assign(new Phone(), { uid, house, told, ...(await resident(browser, house.address, { path: `/${link.hash}`, prepare, ...options })) });
     phone.page.setDefaultTimeout(PATIENCE);
     await phone.page.getByText('All quiet at the door').waitFor();
-    await phone.page.locator('body[data-connection="online"]').waitFor();
+    await phone.isConnected();
     return phone;
   }
 
@@ -111,6 +116,37 @@ export class Phone {
     await this.page.locator('.stage-frame.shown:not(.stale)').waitFor();
     const { framesDecoded } = await this.measure();
     await until(`more frames at ${this.uid}`, async () => (await this.measure()).framesDecoded > framesDecoded + 5, PATIENCE);
+  }
+
+  /** From the ring to the conversation. */
+  async answer() {
+    await this.stands('ringing');
+    await this.tap('Answer');
+    await this.stands('talking');
+  }
+
+  /** Every session the hub told this phone of. */
+  get sessions() {
+    return new Set(this.told.filter(({ type }) => type === 'event').map(({ sessionId }) => sessionId));
+  }
+
+  /** How often the hub told this event since `since`, an index of `told`. */
+  count(name, since = 0) {
+    return this.told.slice(since).filter(({ event }) => event?.name === name).length;
+  }
+
+  /** Until the connection to the hub stands (`online`) or is gone (`offline`). */
+  isConnected(state = 'online') {
+    return this.page.locator(`body[data-connection="${state}"]`).waitFor();
+  }
+
+  /** Calls that the hub says this phone is in, or ringing for. */
+  activeCalls() {
+    return this.page.evaluate(async () => {
+      const { credential } = JSON.parse(localStorage.getItem('doorward'));
+      const response = await fetch('/v1/calls/active', { headers: { Authorization: `Bearer ${credential}` } });
+      return (await response.json()).calls;
+    });
   }
 
   measure() {

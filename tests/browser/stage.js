@@ -1,10 +1,11 @@
 // What every test of the whole house begins and ends with: one browser for a file, a house of its own for each test, and
 // judgement of the logs and pages at the end. When a test fails, everything that was logged is printed.
 
+import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { House, PATIENCE } from './house.js';
-import { screenshot } from './lib.js';
-import { Phone, launchWithVoice } from './phone.js';
+import { DOOR_HERTZ, House, PATIENCE } from './house.js';
+import { screenshot, until } from './lib.js';
+import { Phone, VOICE_HERTZ, launchWithVoice } from './phone.js';
 
 let browser;
 before(async () => (browser = await launchWithVoice()));
@@ -37,6 +38,20 @@ export function inHouse(title, settings, body) {
       await house.close({ failed, expected });
     }
   });
+}
+
+/** Sound both ways, measured at both ends, and the picture. */
+export async function converse(panel, phone) {
+  await panel.stands('Ongoing');
+  await Promise.all([panel.hears(VOICE_HERTZ), phone.hears(DOOR_HERTZ), phone.sees()]);
+}
+
+/** Nobody is in a call: neither the door, nor these phones, nor the hub's books; and nothing captures. */
+export async function isAllQuiet(panel, ...phones) {
+  await Promise.all([panel.stands('Idle'), ...phones.map((phone) => phone.isQuiet())]);
+  await Promise.all(phones.map((phone) => phone.isClosed()));
+  await until('camera and microphone closed', () => !panel.camera && !panel.microphone, PATIENCE);
+  for (const phone of phones) assert.deepEqual(await phone.activeCalls(), [], phone.uid);
 }
 
 /** The panel's page, as a visitor's eyes have it. */
