@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Context;
+use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
 use crate::call::{self, Action, Event, Rules, Station};
@@ -176,6 +177,10 @@ impl Door {
                     self.happened(clock::now(), Event::ShutDown);
                 }
             }
+            // Every edge that is known counts before time does: a glitch that is over must not become a press by a late turn.
+            while let Some(Ok(edge)) = inputs.lines.next_edge().now_or_never() {
+                self.edge(&edge);
+            }
             let now = clock::now();
             self.run_due(now);
             self.render(now);
@@ -341,7 +346,9 @@ impl Door {
                 Action::SendSignal { session_id, device_id, peer, signal } => {
                     self.client.signal(session_id, Some(device_id), peer, signal);
                 }
-                Action::StartMedia(session_id) => self.order(Order::StartSession { session_id }),
+                Action::StartMedia { session_id, picture } => {
+                    self.order(Order::StartSession { session_id, picture });
+                }
                 Action::StopMedia(session_id) => self.order(Order::StopSession { session_id }),
                 Action::Withdraw(key) => {
                     self.unanswered.remove(&key);

@@ -120,11 +120,22 @@ async fn the_microphone_closes_with_the_last_gate_and_the_camera_with_the_sessio
 }
 
 #[tokio::test]
+async fn a_call_without_picture_leaves_the_camera_closed() {
+    let mut door = Door::open(settings(), Patience::default()).await;
+    door.order(Order::StartSession { session_id: CALL, picture: false });
+    let resident = door.join(1);
+    door.order(Order::OpenGate { peer: resident });
+    door.hears(resident, 440.0).await;
+    assert!(!door.reports().any(|report| matches!(report, Report::Capturing { camera: true, .. })));
+    assert_eq!(door.resident(resident).pictures(), 0);
+}
+
+#[tokio::test]
 async fn a_session_begins_where_another_ends() {
     let mut door = Door::in_session(settings()).await;
     let before = door.join_and_see(1).await;
     let next = SessionId::from_random([8; 16]);
-    door.order(Order::StartSession { session_id: next });
+    door.order(Order::StartSession { session_id: next, picture: true });
     // Still of the session before: passed over.
     door.order(Order::AddPeer { session_id: CALL, peer: PeerId(2), ice_servers: Vec::new() });
     door.order(Order::AddPeer { session_id: next, peer: PeerId(3), ice_servers: Vec::new() });
@@ -163,7 +174,7 @@ async fn a_killed_worker_is_replaced() {
     door.restarted().await;
     assert_ne!(door.pid(), before);
     door.residents.clear();
-    door.order(Order::StartSession { session_id: CALL });
+    door.order(Order::StartSession { session_id: CALL, picture: true });
     door.join_and_see(2).await;
 }
 

@@ -21,7 +21,7 @@ async fn joining() {
     let start = Instant::now();
     let mut door = Door::open(settings, Patience::default()).await;
     println!("ready after {:?}; {} KiB", start.elapsed(), door.memory());
-    door.order(Order::StartSession { session_id: CALL });
+    door.order(Order::StartSession { session_id: CALL, picture: true });
     door.report(|report| matches!(report, Report::Capturing { camera: true, .. })).await;
     println!("camera open: {} KiB, threads and files {:?}", door.memory(), door.belongings());
     let (mut connected, mut seen) = (Vec::new(), Vec::new());

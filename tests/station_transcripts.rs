@@ -4,7 +4,7 @@ mod station_rig;
 
 use doorward::call::{Event, IncomingCalls, PressAgain, Rules, SecondButton};
 use doorward::ids::{EntryNumber, PeerId};
-use doorward::signaling::protocol::{Call, CallStatus, EndReason, ErrorCode, EventKind, Refusal};
+use doorward::signaling::protocol::{Call, CallStatus, CallType, EndReason, ErrorCode, EventKind, Refusal};
 use insta::assert_snapshot;
 use station_rig::*;
 
@@ -58,6 +58,21 @@ fn a_press_without_a_hub_rings_once_the_hub_is_back() {
                 join session s1
                 start media s1
                 show ringing 0+0 looking 0
+    ");
+}
+
+#[test]
+fn a_call_without_picture_leaves_the_camera_closed() {
+    let mut rules = rules();
+    rules.call_type = CallType::Audio;
+    let mut bench = Bench::new(rules);
+    let audio = Call { call_type: CallType::Audio, ..call(1, CallStatus::Initiated) };
+    bench.happens(pressed("front")).answers(1, Ok(audio)).happens(session_joined(1)).so_far();
+    bench.happens(accepted(1, "anna-phone"));
+    assert_snapshot!(bench.transcript(), @r"
+    0.000s > s1 outgoingCallAccepted by anna-phone
+               start media s1 without picture
+               show connecting
     ");
 }
 

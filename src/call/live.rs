@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::desk::Desk;
 use super::{Action, Event, Timer};
 use crate::ids::{ButtonId, DeviceId, EntryNumber, PeerId, SessionId};
-use crate::signaling::protocol::{Call as WireCall, IceServer, ParticipantState, Signal};
+use crate::signaling::protocol::{Call as WireCall, CallType, IceServer, ParticipantState, Signal};
 
 /// A connection that fails again and again is given up: the device is unreachable, not unlucky.
 const MOST_TRIES: u8 = 8;
@@ -29,6 +29,8 @@ pub(super) struct Call {
     pub(super) origin: Origin,
     /// The newest entry known here. A picture from before it is of the past.
     entry: EntryNumber,
+    /// The camera stays closed in a call without picture.
+    call_type: CallType,
     media: Media,
     /// Known once the door's own media session is started.
     ice_servers: Option<Vec<IceServer>>,
@@ -82,7 +84,8 @@ impl Call {
     pub(super) fn new(desk: &mut Desk, picture: &WireCall, origin: Origin) -> Self {
         let (session, entry) = (picture.session_id, picture.entry);
         desk.meet(session);
-        Self { session, origin, entry, media: Media::Unneeded, ice_servers: None, devices: BTreeMap::new() }
+        let call_type = picture.call_type;
+        Self { session, origin, entry, call_type, media: Media::Unneeded, ice_servers: None, devices: BTreeMap::new() }
     }
 
     /// The hub told of an entry of this call: it knows of it.
@@ -109,12 +112,12 @@ impl Call {
         }
     }
 
-    /// The call needs the camera from now on.
+    /// The call needs the worker from now on.
     pub(super) fn start_media(&mut self, desk: &mut Desk) {
         match self.media {
             Media::Unneeded | Media::Died => {
                 self.media = Media::Started;
-                desk.order(Action::StartMedia(self.session));
+                desk.order(Action::StartMedia { session_id: self.session, picture: self.call_type == CallType::Video });
                 self.connect_all(desk);
             }
             Media::Started => {}

@@ -191,8 +191,13 @@ pub enum Action {
         /// What.
         signal: Signal,
     },
-    /// Open the camera for this call.
-    StartMedia(SessionId),
+    /// Make ready for the connections of this call, with the camera if it has a picture.
+    StartMedia {
+        /// Which call.
+        session_id: SessionId,
+        /// Open the camera.
+        picture: bool,
+    },
     /// Close camera, microphone and every connection of this call.
     StopMedia(SessionId),
     /// The answer to this verb does not matter any more: do not send it again.

@@ -55,10 +55,12 @@ pub enum Order {
         /// Which connection.
         peer: PeerId,
     },
-    /// Open the camera for this call. The session before it, if one is left, is stopped first.
+    /// Make ready for the connections of this call, and open the camera if it has a picture. The session before it, if one is left, is stopped first.
     StartSession {
         /// Which call.
         session_id: SessionId,
+        /// Whether it has a picture; else the camera stays closed.
+        picture: bool,
     },
     /// Close every connection, the camera and the microphone.
     StopSession {

@@ -74,7 +74,7 @@ impl Door {
     /// With a started session.
     pub async fn in_session(settings: MediaSettings) -> Self {
         let door = Self::open(settings, Patience::default()).await;
-        door.order(Order::StartSession { session_id: CALL });
+        door.order(Order::StartSession { session_id: CALL, picture: true });
         door
     }
 

@@ -387,7 +387,10 @@ pub fn action_line(action: &Action) -> String {
         Action::SendSignal { session_id, device_id, peer, signal } => {
             format!("send {} of {peer} to {device_id} in {}", signal_word(signal), short(*session_id))
         }
-        Action::StartMedia(session_id) => format!("start media {}", short(*session_id)),
+        Action::StartMedia { session_id, picture: true } => format!("start media {}", short(*session_id)),
+        Action::StartMedia { session_id, picture: false } => {
+            format!("start media {} without picture", short(*session_id))
+        }
         Action::StopMedia(session_id) => format!("stop media {}", short(*session_id)),
         Action::Withdraw(key) => format!("withdraw #{}", counter(key)),
     }

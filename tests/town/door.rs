@@ -263,7 +263,7 @@ impl Town {
                 Action::RemovePeer { peer } => {
                     self.doors[door].worker.peers.remove(&peer);
                 }
-                Action::StartMedia(session) => self.start_media(door, session),
+                Action::StartMedia { session_id: session, .. } => self.start_media(door, session),
                 Action::StopMedia(session) => self.stop_media(door, session),
             }
         }

@@ -110,7 +110,7 @@ impl Studio {
             Order::ApplySignal { peer, signal } => self.apply_signal(peer, signal),
             Order::OpenGate { peer } => self.open_gate(peer, now),
             Order::RemovePeer { peer } => self.remove_peer(peer),
-            Order::StartSession { session_id } => self.start_session(session_id, now),
+            Order::StartSession { session_id, picture } => self.start_session(session_id, picture, now),
             Order::StopSession { session_id } => self.stop_session(session_id),
             Order::Configure { .. } | Order::Ping { .. } | Order::Play { .. } => {}
         }
@@ -174,19 +174,19 @@ impl Studio {
         self.speaker.finish();
     }
 
-    fn start_session(&mut self, session_id: SessionId, now: Instant) {
+    fn start_session(&mut self, session_id: SessionId, picture: bool, now: Instant) {
         match &self.stage {
             Stage::Running(session) if session.id == session_id => return,
             Stage::Running(session) => {
                 let before = session.id;
                 self.stop_session(before);
-                self.execute(Order::StartSession { session_id }, now);
+                self.execute(Order::StartSession { session_id, picture }, now);
                 return;
             }
             Stage::Idle => {}
             Stage::Stopping { .. } => return,
         }
-        let picture = self.open_source(Source::Camera);
+        let picture = if picture { self.open_source(Source::Camera) } else { None };
         self.stage = Stage::Running(Session { id: session_id, picture, sound: None, peers: BTreeMap::new() });
         self.speaker.open(now);
     }
