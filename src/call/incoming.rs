@@ -77,7 +77,6 @@ impl Incoming {
             EventKind::CallAnsweredElsewhere { .. }
             | EventKind::CallEnded { .. }
             | EventKind::IncomingCallCancelled { .. }
-            | EventKind::OutgoingCallAccepted { .. }
             | EventKind::OutgoingCallRejected { .. } => desk.next_turn(),
             // Nothing is offered before the door answers, but who waits is remembered.
             EventKind::CallViewed { viewer: leg } | EventKind::ParticipantJoined { participant: leg, .. } => {
@@ -91,6 +90,8 @@ impl Incoming {
             EventKind::CallDelivered { .. }
             | EventKind::CallUpdated { .. }
             | EventKind::IncomingCallReceived { .. }
+            // Only a caller is told that.
+            | EventKind::OutgoingCallAccepted { .. }
             | EventKind::PressWaiting { .. } => Phase::Incoming(self),
         }
     }

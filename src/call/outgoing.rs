@@ -114,10 +114,14 @@ impl Dialing {
     }
 
     fn initiated(self, desk: &mut Desk, call: &WireCall) -> Phase {
-        if call.status.is_terminal() {
+        let ends = self.held_back.iter().filter(|told| told.session_id == call.session_id);
+        let end = ends.filter_map(|told| end_of(&told.event)).next().cloned();
+        let end = end.or_else(|| call.status.is_terminal().then(|| call.clone()));
+        if let Some(end) = end {
             desk.meet(call.session_id);
-            let phase = desk.show(Outcome::of_status(call.status));
-            return replay(phase, desk, self.held_back);
+            let phase = desk.show(super::outcome_of(&end));
+            let others = self.held_back.into_iter().filter(|told| told.session_id != call.session_id);
+            return replay(phase, desk, others.collect());
         }
         let mut live = Call::new(desk, call, Origin::Button(self.button.id.clone()));
         desk.order(super::Action::JoinSession(call.session_id));
@@ -180,6 +184,25 @@ impl Dialing {
 /// Events that came before the answer, in the phase the answer led to.
 pub(super) fn replay(phase: Phase, desk: &mut Desk, held_back: Vec<protocol::Event>) -> Phase {
     held_back.into_iter().fold(phase, |phase, told| phase.hub_told(desk, told))
+}
+
+/// The call as it ended, if that is what the event tells its caller.
+fn end_of(event: &EventKind) -> Option<&WireCall> {
+    match event {
+        EventKind::CallEnded { call }
+        | EventKind::IncomingCallCancelled { call }
+        | EventKind::OutgoingCallRejected { call } => Some(call),
+        EventKind::CallAnsweredElsewhere { .. }
+        | EventKind::CallDelivered { .. }
+        | EventKind::CallUpdated { .. }
+        | EventKind::CallViewed { .. }
+        | EventKind::IncomingCallReceived { .. }
+        | EventKind::OutgoingCallAccepted { .. }
+        | EventKind::ParticipantJoined { .. }
+        | EventKind::ParticipantLeft { .. }
+        | EventKind::PressWaiting { .. }
+        | EventKind::ViewerLeft { .. } => None,
+    }
 }
 
 fn initiate(desk: &mut Desk, button: &Button) -> Attempt {
