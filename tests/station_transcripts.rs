@@ -1008,3 +1008,14 @@ fn a_stuck_button_is_shown_beside_any_phase() {
                show dialing
     ");
 }
+
+#[test]
+fn an_end_that_is_faster_than_the_answer_opens_no_camera() {
+    let mut bench = bench();
+    bench.happens(pressed("front")).happens(accepted(1, "anna-phone"));
+    bench.happens(call_ended(1, EndReason::ResidentHungUp)).so_far().answers(1, Ok(call(1, CallStatus::Initiated)));
+    assert_snapshot!(bench.transcript(), @r"
+    0.000s > answer to initiate group flat #1: s1 Initiated
+               show outcome ended
+    ");
+}
