@@ -54,6 +54,8 @@ export class Client {
   #calls = new Map();
   /** Calls that are over for this device: for good, or `left`, which a join can undo. @type {Map<string, 'over' | 'left'>} */
   #concluded = new Map();
+  /** Calls that this device hung up or refused, of which the hub has not heard yet. @type {Set<string>} */
+  #leaving = new Set();
   /** @type {Call | null} */
   #active = null;
   /** Calls being made, of which the hub has not said yet what became of them. */
@@ -147,7 +149,7 @@ export class Client {
    * @returns {Promise<Call>}
    */
   async rejectCall(sessionId, status = 'rejected') {
-    const call = await this.#verb(`/v1/calls/${sessionId}/reject`, { key: newKey(), status }, VERB_PATIENCE_MS, sessionId);
+    const call = await this.#leave(sessionId, 'reject', { key: newKey(), status });
     // Others of the group may still be ringing: it is over for this device.
     this.#forget(call, 'left');
     return call;
@@ -159,9 +161,25 @@ export class Client {
    * @returns {Promise<Call>}
    */
   async endCall(sessionId) {
-    const call = await this.#verb(`/v1/calls/${sessionId}/end`, { key: newKey() }, VERB_PATIENCE_MS, sessionId);
+    const call = await this.#leave(sessionId, 'end', { key: newKey() });
     this.#forget(call, isOver(call) ? 'over' : 'left');
     return call;
+  }
+
+  /**
+   * Until the hub has heard of it, what it says of this call is old news: a call that was hung up must not come back.
+   * @param {string} sessionId
+   * @param {'end' | 'reject'} verb
+   * @param {object} body
+   * @returns {Promise<Call>}
+   */
+  async #leave(sessionId, verb, body) {
+    this.#leaving.add(sessionId);
+    try {
+      return await this.#verb(`/v1/calls/${sessionId}/${verb}`, body, VERB_PATIENCE_MS, sessionId);
+    } finally {
+      this.#leaving.delete(sessionId);
+    }
   }
 
   /** The call this device is in: made here or answered here, until it is over. */
@@ -301,7 +319,7 @@ export class Client {
     this.deviceId = deviceId;
     const known = new Set(this.#calls.keys());
     for (const call of calls) {
-      if (isOver(call) || this.#concluded.has(call.sessionId)) continue;
+      if (isOver(call) || this.#concluded.has(call.sessionId) || this.#leaving.has(call.sessionId)) continue;
       const learned = this.#learn(call);
       if (this.#isCaller(call) || this.#isInside(call)) {
         this.#active = learned;
@@ -345,6 +363,8 @@ export class Client {
   /** @param {CallEvent} frame */
   #event(frame) {
     const { sessionId, event } = frame;
+    const isOldNews = event.name === 'incomingCallReceived' || event.name === 'outgoingCallAccepted' || event.name === 'callUpdated';
+    if (isOldNews && this.#leaving.has(sessionId)) return;
     switch (event.name) {
       case 'incomingCallReceived': {
         if (this.#concluded.has(sessionId)) return;
