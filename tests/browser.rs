@@ -38,6 +38,11 @@ fn run(file: &str) {
 }
 
 #[test]
+fn calls_consent() {
+    run("calls_consent.test.js");
+}
+
+#[test]
 fn calls_door() {
     run("calls_door.test.js");
 }
@@ -50,4 +55,24 @@ fn calls_group() {
 #[test]
 fn calls_waiting() {
     run("calls_waiting.test.js");
+}
+
+#[test]
+fn recovery_door() {
+    run("recovery_door.test.js");
+}
+
+#[test]
+fn recovery_hub() {
+    run("recovery_hub.test.js");
+}
+
+#[test]
+fn recovery_media() {
+    run("recovery_media.test.js");
+}
+
+#[test]
+fn recovery_phone() {
+    run("recovery_phone.test.js");
 }

@@ -16,7 +16,7 @@ inHouse('a press takes the call', {}, async ({ house, panel, phone }) => {
   await anna.stands('talking');
   await converse(panel, anna);
   await anna.tap('Hang up');
-  await isAllQuiet(panel, anna);
+  await isAllQuiet(house, anna);
 });
 
 inHouse('holding the button refuses the call', {}, async ({ house, panel, phone }) => {
@@ -28,30 +28,30 @@ inHouse('holding the button refuses the call', {}, async ({ house, panel, phone 
   await anna.screenshot('house-door-declined');
   await panel.stood('Outcome(Rejected)');
   await screenshotPanel(house, 'panel-after-refusal');
-  await isAllQuiet(panel, anna);
+  await isAllQuiet(house, anna);
 });
 
-inHouse('the resident takes the call back', {}, async ({ panel, phone }) => {
+inHouse('the resident takes the call back', {}, async ({ house, panel, phone }) => {
   const anna = await phone('anna');
   await callDoor(anna);
   await panel.stands('Incoming');
   await anna.tap('Cancel');
-  await isAllQuiet(panel, anna);
+  await isAllQuiet(house, anna);
 });
 
-inHouse('a door that answers by itself', { door: { call: 'incoming = "auto-answer"' } }, async ({ panel, phone }) => {
+inHouse('a door that answers by itself', { door: { call: 'incoming = "auto-answer"' } }, async ({ house, panel, phone }) => {
   const anna = await phone('anna');
   await callDoor(anna);
   await anna.stands('talking');
   await converse(panel, anna);
   await panel.press('flat-1', 2_000);
   await anna.reads('The visitor hung up.');
-  await isAllQuiet(panel, anna);
+  await isAllQuiet(house, anna);
 });
 
-inHouse('a door that takes no calls', { door: { call: 'incoming = "reject"' } }, async ({ panel, phone }) => {
+inHouse('a door that takes no calls', { door: { call: 'incoming = "reject"' } }, async ({ house, panel, phone }) => {
   const anna = await phone('anna');
   await callDoor(anna);
   await anna.reads('The door did not take the call');
-  await isAllQuiet(panel, anna);
+  await isAllQuiet(house, anna);
 });

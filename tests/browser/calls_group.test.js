@@ -37,10 +37,10 @@ inHouse('two residents ring and look, one answers, both hear, the resident hangs
   await anna.isQuiet();
   await panel.stood('Outcome(Ended)');
   await screenshotPanel(house, 'panel-outcome-ended');
-  await isAllQuiet(panel, anna, ben);
+  await isAllQuiet(house, anna, ben);
 });
 
-inHouse('the visitor hangs up by holding the button', {}, async ({ panel, phone }) => {
+inHouse('the visitor hangs up by holding the button', {}, async ({ house, panel, phone }) => {
   const anna = await phone('anna');
   await panel.press();
   await anna.answer();
@@ -48,7 +48,7 @@ inHouse('the visitor hangs up by holding the button', {}, async ({ panel, phone 
   await panel.press('flat-1', 2_000);
   await anna.reads('The visitor hung up.');
   await anna.screenshot('house-visitor-hung-up');
-  await isAllQuiet(panel, anna);
+  await isAllQuiet(house, anna);
   assert.equal(anna.count('callEnded'), 1);
 });
 
@@ -63,7 +63,7 @@ inHouse('one declines and the other still rings; both decline', {}, async ({ hou
   await ben.tap('Decline');
   await panel.stands('Outcome(Rejected)');
   await screenshotPanel(house, 'panel-outcome-rejected');
-  await isAllQuiet(panel, anna, ben);
+  await isAllQuiet(house, anna, ben);
 });
 
 inHouse('a second press within 3 s is only acknowledged, a later one takes the call back', {}, async ({ house, panel, phone }) => {
@@ -80,7 +80,7 @@ inHouse('a second press within 3 s is only acknowledged, a later one takes the c
   await anna.screenshot('house-withdrawn');
   await panel.stands('Outcome(Cancelled)');
   await screenshotPanel(house, 'panel-outcome-cancelled');
-  await isAllQuiet(panel, anna);
+  await isAllQuiet(house, anna);
 });
 
 inHouse('nobody answers', { hub: { call: 'ring-timeout = "5s"' } }, async ({ house, panel, phone }) => {
@@ -91,11 +91,11 @@ inHouse('nobody answers', { hub: { call: 'ring-timeout = "5s"' } }, async ({ hou
   await anna.screenshot('house-missed');
   await panel.stands('Outcome(Unanswered)');
   await screenshotPanel(house, 'panel-outcome-unanswered');
-  await isAllQuiet(panel, anna);
+  await isAllQuiet(house, anna);
   await anna.reads('Missed');
 });
 
-inHouse('both phones of one resident ring, one answers', {}, async ({ panel, phone }) => {
+inHouse('both phones of one resident ring, one answers', {}, async ({ house, panel, phone }) => {
   const [hand, wall] = [await phone('anna'), await phone('anna')];
   await panel.press();
   await Promise.all([hand.sees(), wall.sees()]);
@@ -105,5 +105,5 @@ inHouse('both phones of one resident ring, one answers', {}, async ({ panel, pho
   await converse(panel, hand);
   assert.equal((await wall.measure()).audioSent, 0);
   await hand.tap('Hang up');
-  await isAllQuiet(panel, hand, wall);
+  await isAllQuiet(house, hand, wall);
 });

@@ -21,17 +21,17 @@ inHouse('a press on another button during a call rings after it', {}, async ({ h
   await clara.answer();
   await converse(panel, clara);
   await clara.tap('Hang up');
-  await isAllQuiet(panel, anna, clara);
+  await isAllQuiet(house, anna, clara);
 });
 
-inHouse('a press on another button during a call is refused where it is configured so', { door: { call: 'second-button = "refuse"' } }, async ({ panel, phone }) => {
+inHouse('a press on another button during a call is refused where it is configured so', { door: { call: 'second-button = "refuse"' } }, async ({ house, panel, phone }) => {
   const [anna, clara] = [await phone('anna'), await phone('clara')];
   await panel.press('flat-1');
   await anna.answer();
   await converse(panel, anna);
   await panel.press('flat-2');
   await anna.tap('Hang up');
-  await isAllQuiet(panel, anna, clara);
+  await isAllQuiet(house, anna, clara);
   assert.equal(clara.sessions.size, 0);
 });
 
@@ -50,7 +50,7 @@ inHouse('a resident in a call answers another door that they are busy', {}, asyn
     assert.equal(call.status, 'busy');
     await converse(panel, clara);
     await clara.tap('Hang up');
-    await isAllQuiet(panel, clara);
+    await isAllQuiet(house, clara);
   } finally {
     garden.close();
   }
@@ -76,7 +76,7 @@ inHouse('the door rings somebody who is in a call: busy shows, and hang up and a
     await clara.stands('talking');
     await converse(panel, clara);
     await clara.tap('Hang up');
-    await isAllQuiet(panel, clara);
+    await isAllQuiet(house, clara);
   } finally {
     garden.close();
   }

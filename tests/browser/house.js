@@ -91,6 +91,11 @@ level = "debug"
     return found;
   }
 
+  /** Whether the door has its camera or its microphone open, by its own word. */
+  get captures() {
+    return / (camera|microphone)=true/.test(this.door.lines.findLast((line) => line.includes('capture devices')) ?? '');
+  }
+
   /** A link with which a phone becomes this resident's. */
   async invite(uid) {
     const text = await this.#administer('user', 'pair', uid, '--address', this.address);
@@ -312,7 +317,8 @@ export class Panel {
     return this.#isLit(0);
   }
 
-  get microphone() {
+  /** The hub is not reached, or a button is stuck. */
+  get trouble() {
     return this.#isLit(LEDS / 2);
   }
 

@@ -4,6 +4,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Cable } from './cable.js';
 import { PATIENCE, isTone } from './house.js';
 import { expectNoFaults, launch, resident, screenshot, until } from './lib.js';
 
@@ -75,9 +76,10 @@ function listen() {
 }
 
 export class Phone {
-  /** A new phone, paired with a new code. */
-  static async pair(browser, house, uid, options = {}) {
+  /** A new phone, paired with a new code; with `cable` over a cable of its own, which can be cut. */
+  static async pair(browser, house, uid, { cable: wired = false, ...options } = {}) {
     const link = new URL(await house.invite(uid));
+    const cable = wired ? await Cable.lay(house.address) : null;
     /** What the hub told, every frame in its order. */
     const told = [];
     const prepare = async (context, page) => {
@@ -87,7 +89,7 @@ export class Phone {
         socket.on('framereceived', ({ payload }) => told.push(JSON.parse(String(payload))));
       });
     };
-    const phone = Object.assign(new Phone(), { uid, house, told, ...(await resident(browser, house.address, { path: `/${link.hash}`, prepare, ...options })) });
+    const phone = Object.assign(new Phone(), { uid, house, told, cable, ...(await resident(browser, cable?.address ?? house.address, { path: `/${link.hash}`, prepare, ...options })) });
     phone.page.setDefaultTimeout(PATIENCE);
     await phone.page.getByText('All quiet at the door').waitFor();
     await phone.isConnected();

@@ -35,6 +35,7 @@ export function inHouse(title, settings, body) {
     } finally {
       if (failed) await testify(title, phones);
       for (const context of browser.contexts()) await context.close();
+      for (const one of phones) one.cable?.remove();
       await house.close({ failed, expected });
     }
   });
@@ -47,10 +48,11 @@ export async function converse(panel, phone) {
 }
 
 /** Nobody is in a call: neither the door, nor these phones, nor the hub's books; and nothing captures. */
-export async function isAllQuiet(panel, ...phones) {
+export async function isAllQuiet(house, ...phones) {
+  const { panel } = house;
   await Promise.all([panel.stands('Idle'), ...phones.map((phone) => phone.isQuiet())]);
   await Promise.all(phones.map((phone) => phone.isClosed()));
-  await until('camera and microphone closed', () => !panel.camera && !panel.microphone, PATIENCE);
+  await until('camera and microphone closed', () => !panel.camera && !house.captures, PATIENCE);
   for (const phone of phones) assert.deepEqual(await phone.activeCalls(), [], phone.uid);
 }
 
