@@ -15,7 +15,7 @@ use crate::config::diagnostics::Diagnostics;
 use crate::config::door::DoorConfig;
 use crate::config::hub::HubConfig;
 use crate::config::value::SecretSource;
-use crate::daemon::logging;
+use crate::daemon::{logging, signals};
 use crate::media::worker::WorkerCommand;
 use crate::redacted::Redacted;
 use crate::signaling::enrolment;
@@ -88,7 +88,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         },
         Command::Demo(arguments) => {
             logging::start("warn");
-            finish(block_on(demo::run(arguments, stop_signal())))
+            finish(block_on(demo::run(arguments, signals::stop())))
         }
         Command::Check { files } => check(&files),
         Command::MediaWorker => media_worker(),
@@ -112,7 +112,7 @@ fn run_door(path: &std::path::Path) -> ExitCode {
             println!("ready");
         }
     };
-    finish(block_on(door::run(config, worker, ready, stop_signal())))
+    finish(block_on(door::run(config, worker, ready, signals::stop())))
 }
 
 async fn enrol(config: DoorConfig, output: Option<PathBuf>) -> anyhow::Result<()> {
@@ -172,19 +172,6 @@ fn is_hub(file: &std::path::Path) -> bool {
         return false;
     }
     has("[server]") || file.file_name().is_some_and(|name| name.to_string_lossy().contains("hub"))
-}
-
-/// Resolves when the process is asked to end.
-pub(crate) async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
 }
 
 pub(crate) fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

@@ -24,7 +24,7 @@ use crate::panel::page::{self, Page, PageSettings};
 use crate::panel::sound::Sound;
 use crate::panel::{Edge, Frame, Lines, Strip};
 use crate::signaling::client::{self, Client, Told};
-use crate::signaling::protocol::{EventKind, VerbAnswer};
+use crate::signaling::protocol::VerbAnswer;
 
 /// How long the hub may take to answer the last verbs when the daemon is told to stop.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -242,7 +242,7 @@ impl Door {
                 Event::LinkDown
             }
             Told::Event(event) => {
-                tracing::info!(session = %event.session_id, entry = %event.entry, event = name_of(&event.event), "call");
+                tracing::info!(session = %event.session_id, entry = %event.entry, event = event.event.name(), "call");
                 Event::HubTold(event)
             }
             Told::Joined { session_id, ice_servers } => Event::SessionJoined { session_id, ice_servers },
@@ -379,23 +379,5 @@ impl Door {
             self.order(Order::Play { tone });
             self.playing = tone;
         }
-    }
-}
-
-const fn name_of(event: &EventKind) -> &'static str {
-    match event {
-        EventKind::CallAnsweredElsewhere { .. } => "callAnsweredElsewhere",
-        EventKind::CallDelivered { .. } => "callDelivered",
-        EventKind::CallEnded { .. } => "callEnded",
-        EventKind::CallUpdated { .. } => "callUpdated",
-        EventKind::CallViewed { .. } => "callViewed",
-        EventKind::IncomingCallCancelled { .. } => "incomingCallCancelled",
-        EventKind::IncomingCallReceived { .. } => "incomingCallReceived",
-        EventKind::OutgoingCallAccepted { .. } => "outgoingCallAccepted",
-        EventKind::OutgoingCallRejected { .. } => "outgoingCallRejected",
-        EventKind::ParticipantJoined { .. } => "participantJoined",
-        EventKind::ParticipantLeft { .. } => "participantLeft",
-        EventKind::PressWaiting { .. } => "pressWaiting",
-        EventKind::ViewerLeft { .. } => "viewerLeft",
     }
 }

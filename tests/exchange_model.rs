@@ -11,8 +11,8 @@ use doorward::ids::{DeviceId, SessionId, Uid};
 use doorward::moment::Moment;
 use doorward::signaling::protocol::{CallStatus, ErrorCode, RejectStatus, Role};
 use exchange_hall::{
-    Hall, accept, acknowledge, device, end, event_name, join, leave, leg, notified, reject, ring_door, ring_group,
-    ring_user, rules, session,
+    Hall, accept, acknowledge, device, end, join, leave, leg, notified, reject, ring_door, ring_group, ring_user,
+    rules, session,
 };
 use proptest::prelude::*;
 
@@ -557,7 +557,7 @@ impl Run {
                     continue;
                 }
                 assert_eq!(event.entry.0, number, "told under the number of {entry:?}");
-                really.extend(to.iter().map(|id| (id.clone(), event_name(&event.event))));
+                really.extend(to.iter().map(|id| (id.clone(), event.event.name())));
             }
             assert_eq!(really, told, "told by {entry:?}");
         }

@@ -9,8 +9,8 @@ use doorward::hub::exchange::{Change, Entry, Initiation, Output};
 use doorward::ids::DeviceId;
 use doorward::signaling::protocol::{Call, Event, EventKind, Leg, Metadata, Refusal, RejectStatus, to_json};
 use exchange_hall::{
-    Hall, accept, acknowledge, device, end, event_name, gone, join, leave, leg, notified, reachable, reject, ring_door,
-    ring_group, ring_user, session,
+    Hall, accept, acknowledge, device, end, gone, join, leave, leg, notified, reachable, reject, ring_door, ring_group,
+    ring_user, session,
 };
 
 /// Writes down what happens to one call.
@@ -118,7 +118,7 @@ fn words_of_call(call: &Call) -> String {
 }
 
 fn words_of_event(event: &Event) -> String {
-    let name = format!("{} #{}", event_name(&event.event), event.entry);
+    let name = format!("{} #{}", event.event.name(), event.entry);
     match &event.event {
         EventKind::CallAnsweredElsewhere { call }
         | EventKind::CallEnded { call }

@@ -14,7 +14,7 @@ use super::store::StoreError;
 use super::{HubError, run as run_hub};
 use crate::config::hub::HubConfig;
 use crate::config::value::format_duration;
-use crate::daemon::{logging, notify};
+use crate::daemon::{logging, notify, signals};
 use crate::ids::{DeviceId, Guid, Uid};
 
 /// Wrong words, or something that is not there.
@@ -218,21 +218,9 @@ fn serve(config: HubConfig) -> Result<(), CommandError> {
         notify::ready();
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Runtime)?;
-    runtime.block_on(run_hub(config, ready, stop_signal()))?;
-    Ok(())
-}
-
-async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    runtime.block_on(run_hub(config, ready, signals::stop()))?;
     notify::stopping();
+    Ok(())
 }
 
 // ------------------------------------------------------------------------------------------------------ administration

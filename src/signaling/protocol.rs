@@ -323,6 +323,28 @@ pub enum EventKind {
     },
 }
 
+impl EventKind {
+    /// Its name on the wire.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::CallAnsweredElsewhere { .. } => "callAnsweredElsewhere",
+            Self::CallDelivered { .. } => "callDelivered",
+            Self::CallEnded { .. } => "callEnded",
+            Self::CallUpdated { .. } => "callUpdated",
+            Self::CallViewed { .. } => "callViewed",
+            Self::IncomingCallCancelled { .. } => "incomingCallCancelled",
+            Self::IncomingCallReceived { .. } => "incomingCallReceived",
+            Self::OutgoingCallAccepted { .. } => "outgoingCallAccepted",
+            Self::OutgoingCallRejected { .. } => "outgoingCallRejected",
+            Self::ParticipantJoined { .. } => "participantJoined",
+            Self::ParticipantLeft { .. } => "participantLeft",
+            Self::PressWaiting { .. } => "pressWaiting",
+            Self::ViewerLeft { .. } => "viewerLeft",
+        }
+    }
+}
+
 // --------------------------------------------------------------------------------------------------------------- frames
 
 /// The last entry a device saw of one call.

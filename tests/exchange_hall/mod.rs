@@ -140,7 +140,7 @@ impl Heard {
         let same = |known: &&Event| (known.session_id, known.entry) == (event.session_id, event.entry);
         let known =
             self.events.iter().find(same).unwrap_or_else(|| panic!("missed {event:?}, knows {:?}", self.events));
-        assert_eq!(event_name(&known.event), event_name(&event.event), "an id names one event for ever");
+        assert_eq!(known.event.name(), event.event.name(), "an id names one event for ever");
     }
 
     /// The newest picture of a call this device has, from events and answers.
@@ -292,7 +292,7 @@ impl Hall {
     /// Names of the events a device was told of a call, in order.
     pub fn names(&self, name: &str) -> Vec<&'static str> {
         let heard = self.heard.get(&device(name)).map(|heard| heard.events.as_slice()).unwrap_or_default();
-        heard.iter().map(|event| event_name(&event.event)).collect()
+        heard.iter().map(|event| event.event.name()).collect()
     }
 
     fn hear(&mut self, entry: &Entry, outputs: &[Output]) {
@@ -422,24 +422,6 @@ pub fn actor(change: &Change) -> Option<DeviceId> {
         | Change::Reject { leg, .. } => Some(leg.device_id.clone()),
         Change::Initiate(initiation) => Some(initiation.initiator.device_id.clone()),
         _ => None,
-    }
-}
-
-pub fn event_name(event: &EventKind) -> &'static str {
-    match event {
-        EventKind::CallAnsweredElsewhere { .. } => "callAnsweredElsewhere",
-        EventKind::CallDelivered { .. } => "callDelivered",
-        EventKind::CallEnded { .. } => "callEnded",
-        EventKind::CallUpdated { .. } => "callUpdated",
-        EventKind::CallViewed { .. } => "callViewed",
-        EventKind::IncomingCallCancelled { .. } => "incomingCallCancelled",
-        EventKind::IncomingCallReceived { .. } => "incomingCallReceived",
-        EventKind::OutgoingCallAccepted { .. } => "outgoingCallAccepted",
-        EventKind::OutgoingCallRejected { .. } => "outgoingCallRejected",
-        EventKind::ParticipantJoined { .. } => "participantJoined",
-        EventKind::ParticipantLeft { .. } => "participantLeft",
-        EventKind::PressWaiting { .. } => "pressWaiting",
-        EventKind::ViewerLeft { .. } => "viewerLeft",
     }
 }
 
