@@ -17,6 +17,8 @@ export { HubError } from './verbs.js';
 const INITIATE_PATIENCE_MS = 15_000;
 const VERB_PATIENCE_MS = 60_000;
 const READ_PATIENCE_MS = 10_000;
+/** Somebody waits to see that this device is unpaired. */
+const FORGET_PATIENCE_MS = 6_000;
 /** A call the hub no longer knows of, and of whose end no event comes after a welcome. */
 const VANISHED_MS = 3_000;
 /** A connection often comes back by itself; after this it is replaced. */
@@ -87,6 +89,21 @@ export class Client {
   disconnect() {
     for (const sessionId of [...this.#sessions.keys()]) this.#dropSession(sessionId);
     this.#connection.close();
+  }
+
+  /**
+   * Disconnects and gives this device's credential back: resolved, it is worth nothing any more. Rejected, the hub was not
+   * reached, and only its administrator can take the credential away.
+   * @returns {Promise<void>}
+   */
+  async forgetDevice() {
+    this.disconnect();
+    try {
+      await ask({ hub: this.#hub, credential: this.#credential, method: 'DELETE', path: '/v1/me/device', patience: FORGET_PATIENCE_MS });
+    } catch (error) {
+      // The answer to an earlier attempt was lost, or somebody else revoked it: that is what was wanted.
+      if (!(error instanceof HubError && error.code === 'ERR_UNAUTHORIZED')) throw error;
+    }
   }
 
   get connectionState() {

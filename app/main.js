@@ -44,7 +44,7 @@ export class App {
   #client = null;
   /** @type {string | null} */
   #credential = null;
-  /** @type {string | null} */
+  /** Why this device is not paired any more. @type {import('./screens/pairing.js').Farewell | null} */
   #farewell = null;
   /** @type {Screen | null} */
   #screen = null;
@@ -102,9 +102,17 @@ export class App {
     this.#route();
   }
 
-  unpair() {
+  /** Forgets the credential here in any case: whoever gives a device away must be able to, also without the hub. */
+  async unpair() {
+    try {
+      await this.#client?.forgetDevice();
+      this.#farewell = { words: t('unpaired'), good: true };
+    } catch {
+      this.#farewell = { words: t('unpairedHereOnly'), good: false };
+    }
     this.#close();
     this.#route();
+    this.#speak(this.#farewell.words);
   }
 
   #close() {
@@ -170,7 +178,7 @@ export class App {
         this.connection = state;
         if (state === 'online') void this.#refresh();
         if (refusal?.code === 'ERR_UNAUTHORIZED') {
-          this.#farewell = t('pairedAway');
+          this.#farewell = { words: t('pairedAway'), good: false };
           this.#close();
           this.#route();
         } else this.#changed();
@@ -279,7 +287,7 @@ export class App {
     if (!this.#credential) {
       /** @type {ReturnType<typeof pairingScreen> | undefined} */
       let pairing;
-      this.#show('pairing', () => (pairing = pairingScreen({ hub: HUB, code, complaint: this.#farewell, paired: (it) => this.#paired(it) })));
+      this.#show('pairing', () => (pairing = pairingScreen({ hub: HUB, code, farewell: this.#farewell, paired: (it) => this.#paired(it) })));
       // From a link or a QR code there is nothing left to type.
       if (code && pairing) void pairing.pair();
     } else if (switchboard?.shown) this.#show('call', () => callScreen(switchboard));

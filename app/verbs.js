@@ -26,7 +26,7 @@ export class HubError extends Error {
  * @typedef {object} Asking
  * @property {string} hub address of the hub, without a trailing slash
  * @property {string | null} credential
- * @property {'GET' | 'POST'} method
+ * @property {'DELETE' | 'GET' | 'POST'} method
  * @property {string} path
  * @property {object} [body]
  * @property {number} patience milliseconds after which there is no point in asking any more
@@ -34,7 +34,7 @@ export class HubError extends Error {
  */
 
 /**
- * Asks until there is an answer. Only what is safe to repeat may come here: reading, and verbs that carry a key.
+ * Asks until there is an answer. Only what is safe to repeat may come here: reading, deleting, and verbs that carry a key.
  * @template T
  * @param {Asking} asking
  * @returns {Promise<T>}

@@ -85,6 +85,74 @@ async fn a_revoked_device_is_out_within_a_second_and_its_call_ends() {
 }
 
 #[tokio::test]
+async fn a_device_that_leaves_is_out_and_the_users_other_one_is_not() {
+    let mut house = House::new().await;
+    let (front, anna, tablet) = (house.device("front"), house.device("anna"), house.device("anna"));
+    house.settle(&tablet).await;
+    let (mut door, mut phone, mut other) = (front.connect().await, anna.connect().await, tablet.connect().await);
+    let session = front.initiate("group", "flat-1").await.expect("it may").session_id;
+    front.start_session(&mut door, session).await;
+    anna.verb(session, "accept").await.expect("it rings there");
+    anna.start_session(&mut phone, session).await;
+
+    let begun = std::time::Instant::now();
+    assert_eq!(anna.delete("/v1/me/device").await, (204, Value::Null));
+    // Refused from the answer on, not only when somebody looks.
+    assert_eq!(anna.get("/v1/me").await.0, 401);
+    let (status, body) = anna.delete("/v1/me/device").await;
+    assert_eq!(read_refusal(status, body).code, ErrorCode::ErrUnauthorized);
+    assert_eq!(phone.refused().await.code, ErrorCode::ErrUnauthorized);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(1), "{:?}", begun.elapsed());
+    let ended = door.event(|event| matches!(event, EventKind::CallEnded { .. })).await;
+    assert!(matches!(ended, EventKind::CallEnded { call } if call.end_reason == Some(EndReason::ResidentHungUp)));
+
+    // Her other device rings, on the socket that it had.
+    other.drain().await;
+    front.initiate("group", "flat-1").await.expect("it may");
+    other.event(|event| matches!(event, EventKind::IncomingCallReceived { .. })).await;
+    assert_eq!(tablet.get("/v1/me").await.1["uid"], "anna");
+
+    // It was on the disk.
+    house.restart().await;
+    assert_eq!(anna.at(&house).get("/v1/me").await.0, 401);
+    assert_eq!(tablet.at(&house).get("/v1/me").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_device_that_leaves_stops_ringing_and_takes_its_own_call_back() {
+    let house = House::new().await;
+    let (front, anna, ben) = (house.device("front"), house.device("anna"), house.device("ben"));
+    house.settle(&ben).await;
+    let (mut door, mut bens) = (front.connect().await, ben.connect().await);
+    let session = front.initiate("group", "flat-1").await.expect("it may").session_id;
+    assert_eq!(anna.delete("/v1/me/device").await.0, 204);
+    // Ben still rings, and may answer.
+    bens.event(|event| matches!(event, EventKind::IncomingCallReceived { .. })).await;
+    let call = ben.verb(session, "accept").await.expect("it rings there");
+    assert_eq!(call.status, CallStatus::Ongoing);
+    ben.verb(session, "end").await.expect("he is in it");
+
+    let session = ben.initiate("user", "front").await.expect("he may").session_id;
+    assert_eq!(ben.delete("/v1/me/device").await.0, 204);
+    let taken_back =
+        |event: &EventKind| matches!(event, EventKind::IncomingCallCancelled { call } if call.session_id == session);
+    let cancelled = door.event(taken_back).await;
+    assert!(matches!(cancelled, EventKind::IncomingCallCancelled { call } if call.status == CallStatus::Cancelled));
+}
+
+#[tokio::test]
+async fn nobody_leaves_for_somebody_else() {
+    let house = House::new().await;
+    let anna = house.device("anna");
+    house.settle(&anna).await;
+    let stranger = Device { credential: format!("{}x", anna.credential), ..anna.clone() };
+    assert_eq!(stranger.delete("/v1/me/device").await.0, 401);
+    assert_eq!(anna.delete(&format!("/v1/me/device?device={}", anna.id)).await.0, 400);
+    assert_eq!(anna.post("/v1/me/device", "{}").await.0, 405);
+    assert_eq!(anna.get("/v1/me").await.0, 200);
+}
+
+#[tokio::test]
 async fn who_guesses_is_locked_out() {
     let house = House::new().await;
     let any = house.device("guard");

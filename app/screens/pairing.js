@@ -6,18 +6,19 @@ import { errorText, t } from '../texts.js';
 
 /**
  * @import { Pairing } from '../types.js'
+ * @typedef {{ words: string, good: boolean }} Farewell
  */
 
 /**
- * @param {{ hub: string, code: string, complaint: string | null, paired: (pairing: Pairing) => void }} options
+ * @param {{ hub: string, code: string, farewell: Farewell | null, paired: (pairing: Pairing) => void }} options
  */
-export function pairingScreen({ hub, code, complaint, paired }) {
+export function pairingScreen({ hub, code, farewell, paired }) {
   const field = h('input', {
     id: 'code', class: 'code', type: 'text', value: code, autocomplete: 'one-time-code', autocapitalize: 'characters',
     spellcheck: false, required: true, 'aria-describedby': 'pair-error',
   });
   const name = h('input', { id: 'device', type: 'text', value: deviceName(), maxLength: 64, autocomplete: 'off' });
-  const error = h('p', { id: 'pair-error', class: 'form-error', role: 'alert' }, complaint ?? '');
+  const error = h('p', { id: 'pair-error', class: 'form-error', role: 'alert' }, farewell && !farewell.good ? farewell.words : '');
   const submit = h('button', { type: 'submit', class: 'primary' }, t('pairAction'));
 
   async function pair() {
@@ -49,7 +50,9 @@ export function pairingScreen({ hub, code, complaint, paired }) {
   form.noValidate = true;
   const element = h('section', { class: 'pairing' },
     h('div', { class: 'pair-mark' }, icon('door')),
-    h('h1', { tabIndex: -1 }, t('pairTitle')), h('p', { class: 'lead' }, t('pairIntro')), form);
+    h('h1', { tabIndex: -1 }, t('pairTitle')),
+    farewell?.good ? h('p', { class: 'lead done' }, icon('check'), farewell.words) : null,
+    h('p', { class: 'lead' }, t('pairIntro')), form);
   return { element, update: () => {}, tick: () => {}, pair };
 }
 

@@ -34,10 +34,16 @@ export function settingsScreen(app) {
 
   const awake = h('input', { id: 'awake', type: 'checkbox', class: 'switch', checked: settings.awake, onchange: () => app.choose({ awake: awake.checked }) });
 
+  const yes = h('button', { type: 'button', class: 'small stop', onclick: () => unpair() }, t('unpairYes'));
+  const unpair = () => {
+    yes.disabled = true;
+    yes.textContent = t('unpairing');
+    void app.unpair();
+  };
   const sure = h('div', { class: 'sure', role: 'alert', hidden: true }, h('p', {}, t('unpairSure')),
     h('div', { class: 'wish-actions' },
       h('button', { type: 'button', class: 'small', onclick: () => (sure.hidden = true) }, t('cancel')),
-      h('button', { type: 'button', class: 'small stop', onclick: () => app.unpair() }, t('unpairYes'))));
+      yes));
   const who = h('p', { class: 'hint' });
 
   const element = h('section', { class: 'settings' }, h('h1', { tabIndex: -1 }, t('settings')),

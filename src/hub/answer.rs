@@ -23,6 +23,16 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
+/// It is done, and there is nothing to tell.
+#[derive(Debug)]
+pub struct Done;
+
+impl IntoResponse for Done {
+    fn into_response(self) -> Response {
+        (StatusCode::NO_CONTENT, [(CACHE_CONTROL, HeaderValue::from_static("no-store"))]).into_response()
+    }
+}
+
 /// A refusal on its way out.
 #[derive(Debug)]
 pub struct Refused(Refusal, StatusCode);

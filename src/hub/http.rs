@@ -8,12 +8,12 @@ use axum::extract::{Extension, Path, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::error;
 
-use super::answer::{Json, Refused};
+use super::answer::{Done, Json, Refused};
 use super::app;
 use super::directory::tables::{DirectoryError, Invitation};
 use super::history::{Concern, PAGE};
@@ -43,6 +43,7 @@ pub fn router(interface: Interface) -> Router {
         .route("/calls/{session}/{verb}", post(verb))
         .route("/events", get(socket::open))
         .route("/me", get(me))
+        .route("/me/device", delete(forget_device))
         .route("/pair", post(pair))
         .route("/enrol", post(enrol))
         .method_not_allowed_fallback(method_not_allowed)
@@ -252,7 +253,7 @@ fn query_number(uri: &Uri, key: &str) -> Result<Option<u64>, Refused> {
     value.parse().map(Some).map_err(|_| Refused::bad(format!("`{key}` is not a whole number")))
 }
 
-// -------------------------------------------------------------------------------------------------------------- joining
+// -------------------------------------------------------------------------------------------------- joining and leaving
 
 async fn pair(
     State(interface): State<Interface>,
@@ -297,11 +298,23 @@ async fn redeem(
             Err(Refusal::new(ErrorCode::ErrPairingCodeInvalid, message).into())
         }
         Err(error @ DirectoryError::Name(_)) => Err(Refused::bad(error.to_string())),
-        Err(error) => {
-            error!(%error, "the directory cannot be changed");
-            Err(internal("the directory cannot be changed"))
-        }
+        Err(error) => Err(unchanged(&error)),
     }
+}
+
+/// A device gives its own credential back. The loop learns it from the directory, as of any other revocation.
+async fn forget_device(
+    State(interface): State<Interface>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+) -> Result<Done, Refused> {
+    let device = caller(&interface, &peer, &headers)?;
+    interface.desk.revoke(device).await.map(|()| Done).map_err(|error| unchanged(&error))
+}
+
+fn unchanged(error: &DirectoryError) -> Refused {
+    error!(%error, "the directory cannot be changed");
+    internal("the directory cannot be changed")
 }
 
 // --------------------------------------------------------------------------------------------------------------- bodies

@@ -246,8 +246,36 @@ test('settings: language at once, unpairing', async () => {
   await page.getByText('Klingelton', { exact: true }).waitFor();
   await button(page, 'Entkoppeln').first().click();
   await page.getByText('Wirklich entkoppeln?').waitFor();
+  const credentials = hub.credentials.size;
   await button(page, 'Entkoppeln').last().click();
   await page.getByText('Willkommen').waitFor();
+  await page.getByText('Dieses Gerät ist entkoppelt.').first().waitFor();
+  assert.equal(hub.credentials.size, credentials - 1, 'the hub was told');
+  await screenshot(page, 'unpaired-dark');
+});
+
+async function unpair(page) {
+  await page.getByRole('link', { name: 'Settings' }).click();
+  await button(page, 'Unpair').first().click();
+  await button(page, 'Unpair').last().click();
+}
+
+test('unpairing without the hub: said in words, and forgotten here all the same', async () => {
+  const { page } = await paired('anna', 'Anna Berg');
+  hub.refuse = { status: 503, code: 'ERR_UNAVAILABLE' };
+  await unpair(page);
+  await page.getByRole('alert').getByText('Ask the administrator of the house to revoke it').waitFor();
+  await screenshot(page, 'unpaired-here-only');
+  hub.refuse = null;
+  await page.reload();
+  await page.getByText('Welcome').waitFor();
+});
+
+test('unpairing, and the answer gets lost: it is done', async () => {
+  const { page } = await paired('anna', 'Anna Berg');
+  hub.loseAnswers = true;
+  await unpair(page);
+  await page.getByText('This device is unpaired.').first().waitFor();
 });
 
 test('a second tab does not take the calls unasked', async () => {

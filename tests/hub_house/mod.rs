@@ -174,12 +174,20 @@ impl Device {
         self.send(self.http.post(self.url(path)).body(body), false).await
     }
 
+    /// A body that is not there is null.
+    pub async fn delete(&self, path: &str) -> (u16, Value) {
+        self.send(self.http.delete(self.url(path)), true).await
+    }
+
     async fn send(&self, request: reqwest::RequestBuilder, authorized: bool) -> (u16, Value) {
         let request =
             if authorized { request.header(AUTHORIZATION, format!("Bearer {}", self.credential)) } else { request };
         let response = timeout(DEADLINE, request.send()).await.expect("in time").expect("the hub answers");
         let status = response.status().as_u16();
         let body = timeout(DEADLINE, response.text()).await.expect("in time").expect("the hub answers");
+        if status == 204 && body.is_empty() {
+            return (status, Value::Null);
+        }
         (
             status,
             serde_json::from_str(&body).unwrap_or_else(|_| panic!("{status} with a body that is not JSON: {body}")),

@@ -15,6 +15,7 @@ use super::tables::{DirectoryError, Invitation, NewDevice, Tables};
 use crate::clock;
 use crate::hub::auth::{self, SecretHash};
 use crate::hub::store::StoreError;
+use crate::ids::DeviceId;
 use crate::signaling::identity::Admission;
 
 /// How often the file is looked at for changes by others: a revoked device is closed this soon.
@@ -28,11 +29,17 @@ pub struct Desk {
 }
 
 #[derive(Debug)]
-struct Job {
-    invitation: Invitation,
-    secret: SecretHash,
-    device_name: String,
-    answer: oneshot::Sender<Result<Option<Admission>, DirectoryError>>,
+enum Job {
+    Redeem {
+        invitation: Invitation,
+        secret: SecretHash,
+        device_name: String,
+        answer: oneshot::Sender<Result<Option<Admission>, DirectoryError>>,
+    },
+    Revoke {
+        device: DeviceId,
+        answer: oneshot::Sender<Result<(), DirectoryError>>,
+    },
 }
 
 impl Desk {
@@ -71,10 +78,25 @@ impl Desk {
         device_name: String,
     ) -> Result<Option<Admission>, DirectoryError> {
         let (answer, answered) = oneshot::channel();
-        let gone = || DirectoryError::Unknown("directory any more".to_owned());
-        self.jobs.send(Job { invitation, secret, device_name, answer }).map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+        self.jobs.send(Job::Redeem { invitation, secret, device_name, answer }).map_err(|_| closed())?;
+        answered.await.map_err(|_| closed())?
     }
+
+    /// Takes a device's credential away, also when somebody else just did. The answer comes when it is on the disk and the
+    /// picture shows it.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn revoke(&self, device: DeviceId) -> Result<(), DirectoryError> {
+        let (answer, answered) = oneshot::channel();
+        self.jobs.send(Job::Revoke { device, answer }).map_err(|_| closed())?;
+        answered.await.map_err(|_| closed())?
+    }
+}
+
+/// The thread is gone.
+fn closed() -> DirectoryError {
+    DirectoryError::Unknown("directory any more".to_owned())
 }
 
 struct Keeper {
@@ -87,17 +109,33 @@ impl Keeper {
     fn run(&mut self, inbox: &Receiver<Job>) {
         loop {
             match inbox.recv_timeout(LOOK) {
-                Ok(job) => {
-                    let result = self.redeem(job.invitation, &job.secret, job.device_name);
-                    // The picture first: the device comes back with its credential at once.
-                    if matches!(result, Ok(Some(_))) {
-                        self.read();
-                    }
-                    // Who asked may be gone; the device can be revoked.
-                    drop(job.answer.send(result));
-                }
+                Ok(job) => self.work(job),
                 Err(RecvTimeoutError::Timeout) => self.look(),
                 Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// The picture before the answer: the device comes back with its credential at once, and a revoked one is refused. Who
+    /// asked may be gone by then; a device that nobody knows of can be revoked.
+    fn work(&mut self, job: Job) {
+        match job {
+            Job::Redeem { invitation, secret, device_name, answer } => {
+                let result = self.redeem(invitation, &secret, device_name);
+                if matches!(result, Ok(Some(_))) {
+                    self.read();
+                }
+                drop(answer.send(result));
+            }
+            Job::Revoke { device, answer } => {
+                let result = match self.tables.revoke_device(&device) {
+                    Ok(()) | Err(DirectoryError::Unknown(_)) => Ok(()),
+                    Err(error) => Err(error),
+                };
+                if result.is_ok() {
+                    self.read();
+                }
+                drop(answer.send(result));
             }
         }
     }
