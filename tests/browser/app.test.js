@@ -190,20 +190,29 @@ test('a reload while it rings and during the call resumes', async () => {
   await until('the door hears the resident again', async () => (await station.heard()) > 20);
 });
 
-test('the connection is lost and comes back; the picture goes on, and what was missed is told', async () => {
+test('the connection to the hub is lost and comes back: while it rings, and during the call, where the picture goes on', async () => {
   const { page } = await paired('anna', 'Anna Berg');
   const station = await door();
   await station.press();
   await seesPicture(page);
-  await page.evaluate(() => (globalThis.kept = document.querySelector('.stage-frame video').srcObject));
   const hellos = () => hub.log.filter((line) => line.includes('hello')).length;
-  const known = hellos();
-  for (const socket of hub.sockets.get('dev-2')) socket.terminate();
-  await until('a new hello', () => hellos() > known);
-  await seesPicture(page);
+  const loseHub = async () => {
+    const known = hellos();
+    for (const socket of hub.sockets.get('dev-2')) socket.terminate();
+    await until('a new hello', () => hellos() > known);
+    await seesPicture(page);
+  };
+  await loseHub();
+  await button(page, 'Answer').click();
+  await phase(page, 'talking');
+  await until('the door hears the resident', async () => (await station.heard()) > 20);
+  await page.evaluate(() => (globalThis.kept = document.querySelector('.stage-frame video').srcObject));
+  await loseHub();
+  const shown = await frames(page);
+  await until('more frames', async () => (await frames(page)) > shown + 10);
   assert.equal(await page.evaluate(() => globalThis.kept === document.querySelector('.stage-frame video').srcObject), true);
-  await station.verb('reject', { status: 'cancelled' });
-  await page.getByText('The visitor stopped ringing').waitFor();
+  await station.verb('end');
+  await page.getByText('The visitor hung up.').waitFor();
 });
 
 test('an answer of the hub that gets lost has no second effect', async () => {

@@ -57,7 +57,9 @@ function install([uid, hue]) {
         state.last = sessionId;
         if (event.name === 'incomingCallReceived' && state.autoAnswer) await verb(`/v1/calls/${sessionId}/accept`, {});
         if (event.name === 'callViewed') await offer(sessionId, event.viewer.deviceId, false);
-        if (event.name === 'participantJoined') await offer(sessionId, event.participant.deviceId, true);
+        // A participant whose connection is still up keeps it, as at the real door; a viewer gets another one.
+        const isKept = () => peers.get(event.keeps)?.deviceId === event.participant.deviceId;
+        if (event.name === 'participantJoined' && !isKept()) await offer(sessionId, event.participant.deviceId, true);
         if (event.name === 'outgoingCallAccepted') {
           for (const one of peers.values()) if (one.deviceId === event.by.deviceId) await one.open();
           for (const [peer, one] of peers) if (one.deviceId !== event.by.deviceId) (one.pc.close(), peers.delete(peer));

@@ -221,7 +221,7 @@ export class FakeHub {
       if (frame.type === 'acknowledge') {
         call.delivered ??= new Set();
         call.delivered.add(device);
-      } else if (frame.type === 'startSession') this.#startSession(call, device);
+      } else if (frame.type === 'startSession') this.#startSession(call, device, frame.keeps);
       else if (frame.type === 'endSession') this.#revoke(call, [device]);
       else if (frame.type === 'signal') this.#relay(call, device, frame);
     });
@@ -252,13 +252,13 @@ export class FakeHub {
     return [...this.devices].find(([, d]) => d.uid === call.door)[0];
   }
 
-  #startSession(call, device) {
+  #startSession(call, device, keeps) {
     const role = this.#role(call, device);
     this.sessions.set(`${call.sessionId} ${device}`, role);
     this.send(device, { type: 'sessionStarted', sessionId: call.sessionId, role });
     call.entry += 1;
     if (role === 'viewer') this.#deliver([this.#doorOf(call)], call, { name: 'callViewed', viewer: this.#leg(device) });
-    if (role === 'participant') this.#deliver([this.#doorOf(call)], call, { name: 'participantJoined', participant: this.#leg(device) });
+    if (role === 'participant') this.#deliver([this.#doorOf(call)], call, { name: 'participantJoined', participant: this.#leg(device), keeps });
   }
 
   #relay(call, from, { sessionId, deviceId, peer, signal }) {
