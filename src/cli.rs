@@ -128,12 +128,22 @@ async fn enrol(config: DoorConfig, output: Option<PathBuf>) -> anyhow::Result<()
     let mut token = String::new();
     std::io::stdin().read_line(&mut token).context("reading the token")?;
     let token = Redacted::new(token.trim().trim_start_matches("token: ").to_owned());
-    // Made before the token is spent: a file that cannot be written must not cost it.
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
-    let admission = enrolment::enrol(&config.hub.address, authority.as_deref(), token).await?;
-    file.set_len(0)?;
-    writeln!(file, "{}", admission.credential.expose())?;
-    file.sync_all()?;
+    // Made before the token is spent: a directory that cannot be written must not cost it. The credential there was is
+    // replaced in one step, or stays.
+    let draft = path.with_extension("new");
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    let enrolled = enrolment::enrol(&config.hub.address, authority.as_deref(), token).await;
+    let kept = enrolled.map_err(anyhow::Error::from).and_then(|admission| {
+        writeln!(file, "{}", admission.credential.expose())?;
+        file.sync_all()?;
+        std::fs::rename(&draft, &path)?;
+        Ok(admission)
+    });
+    if kept.is_err() {
+        // Nothing of a failed enrolment stays behind.
+        let _ = std::fs::remove_file(&draft);
+    }
+    let admission = kept?;
     println!("This station is now {} ({}). Its credential is in {}.", admission.name, admission.uid, path.display());
     Ok(())
 }

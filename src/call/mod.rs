@@ -1,6 +1,6 @@
 //! The door's mind: what a press, a word from the hub or a report of the media worker means. Pure: no clock, no I/O.
 //!
-//! [`Station`] is the machine; [`Call`](live::Call) is one call's life inside it, from dial to end, never reset. Events are
+//! [`Station`] is the machine; `live::Call` is one call's life inside it, from dial to end, never reset. Events are
 //! facts in the past tense, actions are orders in the imperative, and every event is legal in every phase.
 //!
 //! ```text

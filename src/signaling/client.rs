@@ -1,4 +1,4 @@
-//! The signaling client: does what [`link`](super::link) orders, over one kept-alive HTTP connection for the verbs and one
+//! The signaling client: does what [`link`] orders, over one kept-alive HTTP connection for the verbs and one
 //! WebSocket for events and media signaling. It decides nothing.
 //!
 //! Another program uses it like this:

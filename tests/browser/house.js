@@ -407,6 +407,8 @@ function commandOf(pid) {
 function run(words, input = '') {
   return new Promise((resolve, reject) => {
     const child = execFile(BINARY, words, (error, out, complaint) => (error ? reject(new Error(`doorward ${words.join(' ')}: ${complaint}`)) : resolve(out)));
+    // Most commands end without reading: a pipe closed by then is no fault.
+    child.stdin.on('error', () => {});
     child.stdin.end(input);
   });
 }

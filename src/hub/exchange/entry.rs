@@ -102,7 +102,7 @@ pub enum Change {
         status: RejectStatus,
     },
     /// The hub started again: every connection was lost, and perhaps the last entries too. Appended once per start to each
-    /// of [`Exchange::open_calls`]. Numbers go on after a gap, so that none is ever given to two events.
+    /// of [`open_calls`](super::Exchange::open_calls). Numbers go on after a gap, so that none is ever given to two events.
     Restarted,
 }
 

@@ -38,7 +38,7 @@ pub enum ErrorCode {
     ErrInternal,
     /// 404: nothing at this address.
     ErrNotFound,
-    /// 413: larger than [`MAX_FRAME`].
+    /// 413: larger than [`MAX_FRAME`](super::MAX_FRAME).
     ErrPayloadTooLarge,
     /// 410: the pairing code or enrolment token is wrong, used or expired.
     ErrPairingCodeInvalid,

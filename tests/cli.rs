@@ -1,0 +1,100 @@
+//! The command line as an installer meets it: exit codes, and words that say where and what. Needs no media.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn doorward(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_doorward")).args(arguments).output().expect("the binary was built for this test")
+}
+
+fn error_of(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn written(directory: &Path, name: &str, text: &str) -> String {
+    let path = directory.join(name);
+    std::fs::write(&path, text).expect("the directory is ours");
+    path.display().to_string()
+}
+
+fn hub_toml(directory: &Path, listen: &str) -> String {
+    let state = directory.join("state");
+    written(directory, "hub.toml", &format!("[server]\nlisten = {listen:?}\nstate-directory = {state:?}\n"))
+}
+
+fn door_toml(directory: &Path, more: &str) -> String {
+    let credential = directory.join("credential");
+    let text = format!(
+        "[hub]\naddress = \"http://127.0.0.1:9\"\ncredential = {{ file = {credential:?} }}\n\
+         [[button]]\nid = \"one\"\nlabel = \"One\"\nreceiver = {{ group = \"flat-1\" }}\n\
+         [panel.page]\nlisten = \"127.0.0.1:0\"\n{more}"
+    );
+    written(directory, "door.toml", &text)
+}
+
+#[test]
+fn a_wrong_word_is_a_usage_error() {
+    assert_eq!(doorward(&["open-sesame"]).status.code(), Some(64));
+    assert_eq!(doorward(&["--version"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_broken_configuration_is_refused_with_its_place() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = door_toml(directory.path(), "[call]\nincomming = \"ring\"\n");
+    for arguments in [["check", &path].as_slice(), ["run", "--config", &path].as_slice()] {
+        let output = doorward(arguments);
+        assert_eq!(output.status.code(), Some(78), "{}", error_of(&output));
+        assert!(error_of(&output).contains("door.toml:10:1: error"), "{}", error_of(&output));
+        assert!(error_of(&output).contains("incoming"), "{}", error_of(&output));
+    }
+}
+
+#[test]
+fn a_hub_without_tls_stays_on_this_machine() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let output = doorward(&["hub", "--config", &hub_toml(directory.path(), "0.0.0.0:0")]);
+    assert_eq!(output.status.code(), Some(78), "{}", error_of(&output));
+    assert!(error_of(&output).contains("tls"), "{}", error_of(&output));
+}
+
+#[test]
+fn a_door_without_its_credential_says_so() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let output = doorward(&["run", "--config", &door_toml(directory.path(), "")]);
+    assert!(!output.status.success());
+    assert!(error_of(&output).contains("the door's credential"), "{}", error_of(&output));
+}
+
+#[test]
+fn a_user_is_added_once() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let config = hub_toml(directory.path(), "127.0.0.1:0");
+    let add = ["hub", "--config", &config, "user", "add", "anna", "--name", "Anna"];
+    assert_eq!(doorward(&add).status.code(), Some(0));
+    let again = doorward(&add);
+    assert_eq!(again.status.code(), Some(64), "{}", error_of(&again));
+    assert!(error_of(&again).contains("anna"), "{}", error_of(&again));
+}
+
+#[test]
+fn an_enrolment_that_fails_leaves_the_credential_that_was_there() {
+    use std::io::Write;
+
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let config = door_toml(directory.path(), "");
+    written(directory.path(), "credential", "the one there was\n");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_doorward"))
+        .args(["enrol", "--config", &config])
+        .stdin(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the binary was built for this test");
+    child.stdin.take().expect("it is piped").write_all(b"not-a-token\n").expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    assert!(!output.status.success());
+    assert!(error_of(&output).contains("was not reached"), "{}", error_of(&output));
+    let kept = std::fs::read_to_string(directory.path().join("credential")).expect("it is still there");
+    assert_eq!(kept, "the one there was\n");
+    assert!(!directory.path().join("credential.new").exists());
+}
