@@ -45,7 +45,7 @@ fn a_broken_configuration_is_refused_with_its_place() {
     for arguments in [["check", &path].as_slice(), ["run", "--config", &path].as_slice()] {
         let output = doorward(arguments);
         assert_eq!(output.status.code(), Some(78), "{}", error_of(&output));
-        assert!(error_of(&output).contains("door.toml:11:1: error"), "{}", error_of(&output));
+        assert!(error_of(&output).contains("door.toml:11:1: call.incomming"), "{}", error_of(&output));
         assert!(error_of(&output).contains("incoming"), "{}", error_of(&output));
     }
 }
