@@ -247,9 +247,10 @@ impl Door {
             }
             Told::Joined { session_id, ice_servers } => Event::SessionJoined { session_id, ice_servers },
             Told::JoinRefused { session_id, refusal } => {
-                let code = refusal.map(|refusal| refusal.code);
+                let code = refusal.as_ref().map(|refusal| refusal.code);
                 tracing::info!(session = %session_id, ?code, "the media session is over");
-                return;
+                let Some(refusal) = refusal else { return };
+                Event::SessionRefused { session_id, refusal }
             }
             Told::Signal { session_id, device_id, peer, signal } => {
                 Event::SignalCame { session_id, device_id, peer, signal }

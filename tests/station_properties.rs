@@ -119,6 +119,10 @@ impl Trial {
             18 => call_ended(session_number, EndReason::ResidentHungUp),
             19 => delivered(session_number, 1, 1),
             20 => incoming(THEIRS + turn.number % 3, device),
+            21 if turn.other.is_multiple_of(3) => Event::SessionRefused {
+                session_id: session(session_number),
+                refusal: Refusal::new(ErrorCode::ErrCallSessionNotFound, "lost"),
+            },
             21 => session_joined(session_number),
             22..=23 => media_connected(session_number, peer),
             24 => media_lost(session_number, peer),
@@ -256,6 +260,10 @@ impl Trial {
                     }
                     _ => {}
                 }
+            }
+            Event::SessionRefused { session_id, .. } => {
+                self.open.remove(session_id);
+                self.ended.insert(*session_id);
             }
             Event::LinkUp { calls } => self.issued.extend(calls.iter().map(|call| call.session_id)),
             Event::MediaConnected { session_id, peer } if self.added.contains(&(*session_id, *peer)) => {

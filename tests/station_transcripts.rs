@@ -1019,3 +1019,17 @@ fn an_end_that_is_faster_than_the_answer_opens_no_camera() {
                show outcome ended
     ");
 }
+
+#[test]
+fn a_call_that_the_hub_lost_before_its_answer_arrived_is_given_up() {
+    let mut bench = bench();
+    bench.happens(pressed("front")).answers(1, Ok(call(1, CallStatus::Initiated))).so_far();
+    let refusal = Refusal::new(ErrorCode::ErrCallSessionNotFound, "no such call");
+    bench.happens(Event::SessionRefused { session_id: session(1), refusal });
+    assert_snapshot!(bench.transcript(), @r"
+    0.000s > s1 session refused ErrCallSessionNotFound
+               leave session s1
+               stop media s1
+               show outcome failed
+    ");
+}

@@ -113,6 +113,13 @@ pub enum Event {
         /// Servers for ICE.
         ice_servers: Vec<IceServer>,
     },
+    /// The door's media session at the hub cannot be started.
+    SessionRefused {
+        /// Which call.
+        session_id: SessionId,
+        /// Why.
+        refusal: Refusal,
+    },
     /// The process is to end: close what is open.
     ShutDown,
     /// A resident's description or candidate came.

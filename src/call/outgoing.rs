@@ -291,8 +291,13 @@ impl Ringing {
     }
 
     fn over(self, desk: &mut Desk, call: &WireCall) -> Phase {
+        self.lost(desk, super::outcome_of(call))
+    }
+
+    /// The hub has it no more.
+    pub(super) fn lost(self, desk: &mut Desk, outcome: Outcome) -> Phase {
         self.call.close(desk);
-        desk.show(super::outcome_of(call))
+        desk.show(outcome)
     }
 
     pub(super) fn hub_told(mut self, desk: &mut Desk, told: protocol::Event) -> Phase {

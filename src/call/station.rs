@@ -142,6 +142,7 @@ impl Phase {
             }
             Event::Pressed(button) => self.pressed(desk, &button),
             Event::Released(button) => self.released(desk, &button),
+            Event::SessionRefused { session_id, refusal } => self.session_refused(desk, session_id, refusal),
             Event::ShutDown => self.shut_down(desk),
             Event::StuckChanged { button, stuck } => {
                 if stuck {
@@ -355,6 +356,26 @@ impl Phase {
             Self::Idle
             | Self::Dialing(_)
             | Self::Ringing(_)
+            | Self::Incoming(_)
+            | Self::Ending { .. }
+            | Self::Outcome(_)
+            | Self::Closed => self,
+        }
+    }
+
+    /// The hub says so of a call that is over, or that it lost: its answer was on its way for longer than it lived.
+    fn session_refused(self, desk: &mut Desk, session_id: SessionId, refusal: Refusal) -> Self {
+        let lost = refusal.code == ErrorCode::ErrCallSessionNotFound;
+        let end = refusal.details.call.filter(|call| call.status.is_terminal());
+        if self.session() != Some(session_id) || !(lost || end.is_some()) {
+            return self;
+        }
+        let outcome = end.map_or(Outcome::Failed, |call| super::outcome_of(&call));
+        match self {
+            Self::Ringing(ringing) => ringing.lost(desk, outcome),
+            Self::Connecting(talking) | Self::Ongoing(talking) => talking.over(desk, outcome),
+            Self::Idle
+            | Self::Dialing(_)
             | Self::Incoming(_)
             | Self::Ending { .. }
             | Self::Outcome(_)

@@ -154,7 +154,7 @@ impl Talking {
         Phase::Ongoing(self).settle(desk)
     }
 
-    fn over(self, desk: &mut Desk, outcome: Outcome) -> Phase {
+    pub(super) fn over(self, desk: &mut Desk, outcome: Outcome) -> Phase {
         desk.wind_up(self.call, outcome)
     }
 

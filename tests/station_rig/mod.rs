@@ -331,6 +331,9 @@ pub fn event_line(event: &Event) -> String {
         Event::Pressed(button) => format!("pressed {button}"),
         Event::Released(button) => format!("released {button}"),
         Event::SessionJoined { session_id, .. } => format!("{} session joined", short(*session_id)),
+        Event::SessionRefused { session_id, refusal } => {
+            format!("{} session refused {:?}", short(*session_id), refusal.code)
+        }
         Event::ShutDown => "shut down".to_owned(),
         Event::SignalCame { session_id, device_id, peer, signal } => {
             format!("{} {} of {device_id} for {peer}", short(*session_id), signal_word(signal))

@@ -218,7 +218,8 @@ impl Town {
                 Event::HubTold(event)
             }
             Told::Joined { session_id, ice_servers } => Event::SessionJoined { session_id, ice_servers },
-            Told::JoinRefused { .. } => return,
+            Told::JoinRefused { session_id, refusal: Some(refusal) } => Event::SessionRefused { session_id, refusal },
+            Told::JoinRefused { refusal: None, .. } => return,
             Told::Signal { session_id, device_id, peer, signal } => {
                 Event::SignalCame { session_id, device_id, peer, signal }
             }

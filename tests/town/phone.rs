@@ -221,7 +221,11 @@ impl Town {
                     app.media.remove(&session_id);
                 }
                 // The end of the viewer's session may be heard after the accept was answered.
-                if refusal.is_none() && self.phones[phone].talking().contains(&session_id) {
+                let end = refusal.as_ref().and_then(|refusal| refusal.details.call.as_ref());
+                if end.is_some_and(|call| call.status.is_terminal()) {
+                    // Hung up by the page before this one, for example: nobody else tells this one.
+                    self.conclude(phone, session_id);
+                } else if refusal.is_none() && self.phones[phone].talking().contains(&session_id) {
                     self.open_media(phone, session_id);
                 }
             }
