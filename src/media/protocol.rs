@@ -130,7 +130,7 @@ pub enum Report {
         /// What.
         signal: Signal,
     },
-    /// What the speaker plays, ten times a second while it plays anything.
+    /// What the speaker plays, ten times a second while it plays anything, and once when it falls silent.
     SpeakerLevel {
         /// Root mean square in decibels below full scale.
         dbfs: f64,

@@ -43,6 +43,8 @@ pub(super) struct Studio {
     /// Which closing ends which source.
     ending: BTreeMap<u64, u64>,
     opened: u64,
+    /// The speaker played something when it was last measured.
+    sounding: bool,
 }
 
 enum Stage {
@@ -86,6 +88,7 @@ impl Studio {
             open: BTreeMap::new(),
             ending: BTreeMap::new(),
             opened: 0,
+            sounding: false,
         }
     }
 
@@ -124,9 +127,12 @@ impl Studio {
             Event::Closed(number) => self.closed(number, now),
             Event::Peer { peer, event } => self.hear_peer(peer, event, now),
             Event::SpeakerLevel(level) => {
-                if level.dbfs > super::level::SILENCE {
+                let sounds = level.dbfs > super::level::SILENCE;
+                // Also the first silence after a sound: whoever shows the level must not keep showing the last one.
+                if sounds || self.sounding {
                     self.reports.send(Report::SpeakerLevel { dbfs: level.dbfs, hertz: level.hertz });
                 }
+                self.sounding = sounds;
             }
             Event::SpeakerFailed(error) => {
                 tracing::error!(error, "the speaker failed");
