@@ -1,7 +1,7 @@
 // A resident's phone: the app in a browser profile of its own, what a finger does on it, and what it sends and receives, measured
 // below the app. Never looks into the app's own state.
 
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Cable } from './cable.js';
@@ -13,7 +13,9 @@ export const VOICE_HERTZ = 1000;
 
 /** A browser whose microphones hear a steady tone. */
 export function launchWithVoice() {
-  const path = join(mkdtempSync(join(tmpdir(), 'doorward-voice-')), 'voice.wav');
+  const folder = mkdtempSync(join(tmpdir(), 'doorward-voice-'));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, 'voice.wav');
   writeFileSync(path, wave(VOICE_HERTZ, 10));
   return launch([`--use-file-for-fake-audio-capture=${path}`]);
 }
