@@ -28,7 +28,7 @@ export async function resident(browser, address, { viewport = PHONE, colorScheme
     permissions: ['microphone', 'notifications'], ...more,
   });
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(25_000);
   await prepare?.(context, page);
   const faults = [];
   page.on('pageerror', (error) => faults.push(String(error.stack ?? error)));
@@ -50,7 +50,7 @@ export async function screenshot(page, name) {
 }
 
 /** Waits until `probe` is true, or fails saying what it waited for. */
-export async function until(what, probe, deadline = 8_000) {
+export async function until(what, probe, deadline = 25_000) {
   const end = Date.now() + deadline;
   while (Date.now() < end) {
     if (await probe()) return;
