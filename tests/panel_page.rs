@@ -29,7 +29,7 @@ async fn page() -> (Page, PageLines, PageStrip) {
 async fn edge(lines: &mut PageLines) -> (String, bool) {
     let edge =
         tokio::time::timeout(DEADLINE, lines.next_edge()).await.expect("an edge in time").expect("the page lives");
-    (edge.button.to_string(), edge.active)
+    (edge.input.to_string(), edge.active)
 }
 
 async fn ask(address: SocketAddr, request: String) -> String {
@@ -99,8 +99,8 @@ async fn a_press_by_curl_has_two_edges() {
     let (page, mut lines, _strip) = page().await;
     let own = page.address().to_string();
     let answer = tokio::spawn(ask(page.address(), request("POST /press/a?hold=5", &own, "")));
-    assert_eq!(edge(&mut lines).await, ("a".to_owned(), true));
-    assert_eq!(edge(&mut lines).await, ("a".to_owned(), false));
+    assert_eq!(edge(&mut lines).await, ("button a".to_owned(), true));
+    assert_eq!(edge(&mut lines).await, ("button a".to_owned(), false));
     assert!(answer.await.expect("it ends").starts_with("HTTP/1.1 204 "));
 }
 
@@ -109,9 +109,9 @@ async fn a_closed_page_has_no_finger() {
     let (page, mut lines, _strip) = page().await;
     let mut socket = socket(page.address()).await;
     socket.send(Message::text(r#"{"press":"b"}"#)).await.expect("it is open");
-    assert_eq!(edge(&mut lines).await, ("b".to_owned(), true));
+    assert_eq!(edge(&mut lines).await, ("button b".to_owned(), true));
     socket.close(None).await.expect("it closes");
-    assert_eq!(edge(&mut lines).await, ("b".to_owned(), false));
+    assert_eq!(edge(&mut lines).await, ("button b".to_owned(), false));
 }
 
 #[tokio::test]
@@ -126,7 +126,7 @@ async fn nonsense_closes_the_socket_and_nothing_else() {
     }
     let mut socket = socket(page.address()).await;
     socket.send(Message::text(r#"{"press":"a"}"#)).await.expect("it is open");
-    assert_eq!(edge(&mut lines).await, ("a".to_owned(), true));
+    assert_eq!(edge(&mut lines).await, ("button a".to_owned(), true));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::ids::ButtonId;
 use crate::moment::Moment;
-use crate::panel::Edge;
+use crate::panel::{Edge, Input};
 
 /// How long a stuck button must be let go before it counts again.
 const FREED_AFTER: Duration = Duration::from_secs(1);
@@ -86,7 +86,7 @@ pub struct Buttons {
 }
 
 impl Buttons {
-    /// Buttons that nobody touches. Edges of any others are passed over.
+    /// Buttons that nobody touches. Edges of any other line are passed over.
     #[must_use]
     pub fn new(timing: Timing, ids: impl IntoIterator<Item = ButtonId>) -> Self {
         Self { timing, buttons: ids.into_iter().map(|id| (id, Button::default())).collect() }
@@ -96,8 +96,9 @@ impl Buttons {
     /// [`Self::handle_timeout`], because another edge may be known already.
     #[must_use]
     pub fn handle(&mut self, now: Moment, edge: &Edge) -> Vec<Gesture> {
-        let Some(button) = self.buttons.get_mut(&edge.button) else {
-            tracing::debug!(button = %edge.button, "edge of an unknown button");
+        let Input::Button(id) = &edge.input else { return Vec::new() };
+        let Some(button) = self.buttons.get_mut(id) else {
+            tracing::debug!(button = %id, "edge of an unknown button");
             return Vec::new();
         };
         let at = edge.at.min(now).max(button.line.since);
@@ -105,7 +106,7 @@ impl Buttons {
         if button.line.active != edge.active {
             button.line = Line { active: edge.active, since: at };
         }
-        name(&edge.button, gestures)
+        name(id, gestures)
     }
 
     /// Time has passed.
@@ -241,7 +242,7 @@ mod tests {
         let mut gestures = Vec::new();
         for (index, at) in edges.iter().enumerate() {
             let at = micros(*at);
-            gestures.extend(buttons.handle(at, &Edge { button: id("a"), active: index % 2 == 0, at }));
+            gestures.extend(buttons.handle(at, &Edge { input: Input::Button(id("a")), active: index % 2 == 0, at }));
         }
         gestures.extend(buttons.handle_timeout(micros(until)));
         gestures.into_iter().map(|gesture| (gesture.kind, gesture.at.as_nanos() / 1_000_000)).collect()
@@ -274,7 +275,7 @@ mod tests {
         let mut buttons = Buttons::new(Timing::default(), [id("a")]);
         let late = micros(500_000);
         for (at, active) in [(0, true), (2_000, false)] {
-            let gestures = buttons.handle(late, &Edge { button: id("a"), active, at: micros(at) });
+            let gestures = buttons.handle(late, &Edge { input: Input::Button(id("a")), active, at: micros(at) });
             assert_eq!(gestures, [], "2 ms are a glitch, whenever they are heard of");
         }
         assert_eq!(buttons.handle_timeout(late), []);
@@ -283,7 +284,8 @@ mod tests {
     #[test]
     fn a_stuck_button_leaves_the_others_alone() {
         let mut buttons = Buttons::new(Timing::default(), [id("a"), id("b")]);
-        let edge = |name: &str, active, at: u64| (micros(at), Edge { button: id(name), active, at: micros(at) });
+        let edge =
+            |name: &str, active, at: u64| (micros(at), Edge { input: Input::Button(id(name)), active, at: micros(at) });
         let (at, stuck) = edge("a", true, 0);
         assert_eq!(buttons.handle(at, &stuck), []);
         assert_eq!(buttons.handle_timeout(micros(12_000_000)).len(), 3);
@@ -297,7 +299,7 @@ mod tests {
     #[test]
     fn an_edge_of_an_unknown_button_is_passed_over() {
         let mut buttons = Buttons::new(Timing::default(), [id("a")]);
-        assert_eq!(buttons.handle(micros(0), &Edge { button: id("z"), active: true, at: micros(0) }), []);
+        assert_eq!(buttons.handle(micros(0), &Edge { input: Input::Button(id("z")), active: true, at: micros(0) }), []);
         assert_eq!(buttons.poll_timeout(), None);
     }
 
@@ -347,7 +349,7 @@ mod tests {
                 now += gap;
                 let gestures = match timeout {
                     true => buttons.handle_timeout(micros(now)),
-                    false => buttons.handle(micros(now), &Edge { button: id("a"), active, at: micros(now) }),
+                    false => buttons.handle(micros(now), &Edge { input: Input::Button(id("a")), active, at: micros(now) }),
                 };
                 if timeout {
                     prop_assert!(buttons.poll_timeout().is_none_or(|(due, _)| due > micros(now)));

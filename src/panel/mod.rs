@@ -6,18 +6,43 @@ pub mod light;
 pub mod page;
 pub mod sound;
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
 use crate::ids::ButtonId;
 use crate::moment::Moment;
 
-/// A change of a button's line, debounced by nobody yet.
+/// A line that comes in to the door.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Input {
+    /// A visitor's button. Active: pressed.
+    Button(ButtonId),
+    /// The contact in the door's frame. Active: the door is open.
+    DoorContact,
+    /// The button at the inside of the door. Active: pressed.
+    RequestToExit,
+    /// The contact of the enclosure. Active: somebody opens it.
+    Tamper,
+}
+
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Button(id) => write!(f, "button {id}"),
+            Self::DoorContact => f.write_str("door contact"),
+            Self::RequestToExit => f.write_str("request to exit"),
+            Self::Tamper => f.write_str("tamper"),
+        }
+    }
+}
+
+/// A change of a line, debounced by nobody yet. A line that is active at the start gives an edge too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edge {
-    /// Which button.
-    pub button: ButtonId,
-    /// Whether the line is active (pressed) now.
+    /// Which line.
+    pub input: Input,
+    /// Whether the line is active now.
     pub active: bool,
     /// When it changed: the kernel's timestamp where there is one.
     pub at: Moment,
@@ -52,7 +77,7 @@ pub type NextEdge<'a> = Pin<Box<dyn Future<Output = Result<Edge, PanelError>> + 
 
 /// Where edges come from.
 pub trait Lines: Send {
-    /// Waits for the next edge of any button. Safe to drop and call again: no edge is lost.
+    /// Waits for the next edge of any line. Safe to drop and call again: no edge is lost.
     fn next_edge(&mut self) -> NextEdge<'_>;
 }
 
@@ -66,4 +91,13 @@ pub trait Strip: Send {
     /// # Errors
     /// The device failed; the next frame is tried all the same.
     fn show(&mut self, frame: &Frame) -> Result<(), PanelError>;
+}
+
+/// The relay of the door release. It is released when it is dropped: its owner's end is the relay's.
+pub trait Relay: Send {
+    /// Lets current flow through the relay's coil, or not. Whether that opens the door is the wiring's matter.
+    ///
+    /// # Errors
+    /// The device failed; the safe level is tried again.
+    fn set(&mut self, energised: bool) -> Result<(), PanelError>;
 }

@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::clock;
 use crate::ids::ButtonId;
-use crate::panel::{Edge, Frame, Lines, NextEdge, PanelError, Strip};
+use crate::panel::{Edge, Frame, Input, Lines, NextEdge, PanelError, Strip};
 
 /// Nobody's finger is faster than the door reads.
 const EDGES_WAITING: usize = 256;
@@ -243,7 +243,7 @@ struct Door {
 
 impl Door {
     fn touch(&self, button: &ButtonId, active: bool) {
-        let edge = Edge { button: button.clone(), active, at: clock::now() };
+        let edge = Edge { input: Input::Button(button.clone()), active, at: clock::now() };
         if self.edge.try_send(edge).is_err() {
             tracing::warn!(%button, active, "edge lost: the door does not read its buttons");
         }
