@@ -222,11 +222,14 @@ export class Client {
   }
 
   /**
-   * Calls of this user, the latest first.
+   * Calls of this user that are over, the latest first.
+   * @param {{ before?: number, limit?: number }} [which] only calls begun before this time (milliseconds since 1970), and
+   *   not more than so many (the hub gives at most 100)
    * @returns {Promise<Call[]>}
    */
-  async history() {
-    const { calls } = /** @type {{ calls: Call[] }} */ (await this.#read('/v1/calls'));
+  async history(which = {}) {
+    const query = new URLSearchParams(Object.entries(which).map(([key, value]) => [key, String(value)]));
+    const { calls } = /** @type {{ calls: Call[] }} */ (await this.#read(`/v1/calls?${query}`));
     return calls;
   }
 
@@ -301,7 +304,8 @@ export class Client {
       if (this.#sessions.get(sessionId) !== session) return;
       session.media.renew(token);
       this.#connection.send({ type: 'startSession', sessionId, token: token.token, keeps: session.media.keeps });
-    } catch {
+    } catch (error) {
+      this.#reconcile(error);
       if (this.#sessions.get(sessionId) === session && session.media.state !== 'connected') session.media.refused();
     }
   }
@@ -318,10 +322,16 @@ export class Client {
         return;
       case 'sessionRefused':
         if (frame.error.code === 'ERR_SESSION_TOKEN_INVALID') void this.#restart(frame.sessionId);
-        else session.media.refused();
+        else {
+          this.#reconcile(new HubError(frame.error));
+          session.media.refused();
+        }
         return;
       case 'sessionEnded':
-        this.#dropSession(frame.sessionId);
+        // Of a conversation its event tells the end, except to the device that ended it: perhaps this page, before it was
+        // loaded anew. The answer to the question for a new token knows.
+        if (this.#active?.sessionId === frame.sessionId) void this.#restart(frame.sessionId);
+        else this.#dropSession(frame.sessionId);
         return;
       case 'signal':
         session.media.apply(frame.peer, frame.signal);
@@ -361,8 +371,7 @@ export class Client {
       if (!this.#calls.has(sessionId)) continue;
       try {
         const { call } = /** @type {{ call: Call }} */ (await this.#read(`/v1/calls/${sessionId}`));
-        if (isOver(call)) this.#conclude(call);
-        else if (!this.#isInside(call) && call.status === 'ongoing') this.#elsewhere(call);
+        this.#settle(call);
       } catch {
         const call = this.#calls.get(sessionId);
         if (call) this.#conclude({ ...call, status: call.status === 'ongoing' ? 'ended' : 'unanswered' });
@@ -370,8 +379,28 @@ export class Client {
     }
   }
 
+  /**
+   * What a refusal says of a call, an event will tell too, or told: whoever is first.
+   * @param {unknown} error
+   */
+  #reconcile(error) {
+    if (error instanceof HubError && error.call) this.#settle(error.call);
+  }
+
+  /**
+   * Done with here, if this newer picture of a call says so.
+   * @param {Call} call
+   */
+  #settle(call) {
+    if (isOver(call)) this.#conclude(call);
+    else if (call.status === 'ongoing' && !this.#isInside(call)) this.#elsewhere(call);
+  }
+
   /** @param {Call} call */
   #elsewhere(call) {
+    const known = this.#calls.get(call.sessionId);
+    // This device joined since.
+    if (known && known.entry > call.entry && this.#isInside(known)) return;
     if (this.#concluded.has(call.sessionId)) return;
     this.#forget(call, 'left');
     this.#tell('onCallAnsweredElsewhere', call);

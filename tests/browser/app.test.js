@@ -190,6 +190,60 @@ test('a reload while it rings and during the call resumes', async () => {
   await until('the door hears the resident again', async () => (await station.heard()) > 20);
 });
 
+test('a hang-up that arrives after the page was loaded anew ends the call there too', async () => {
+  const { page } = await paired('anna', 'Anna Berg');
+  const station = await door();
+  await station.press();
+  await seesPicture(page);
+  await button(page, 'Answer').click();
+  await phase(page, 'talking');
+  await page.reload();
+  await phase(page, 'talking');
+  await seesPicture(page);
+  const call = [...hub.calls.values()].at(-1);
+  hub.finish(call, 'ended', call.participants[0].deviceId);
+  await phase(page, 'over');
+  await page.getByText('All quiet at the door').waitFor();
+});
+
+test('an older word that somebody else answered does not end a call that this device joined', async () => {
+  const { page } = await paired('anna', 'Anna Berg');
+  const station = await door();
+  await station.press();
+  await seesPicture(page);
+  await button(page, 'Answer').click();
+  await phase(page, 'talking');
+  const call = [...hub.calls.values()].at(-1);
+  const { deviceId } = call.participants[0];
+  const before = { ...structuredClone(call), entry: 1, participants: [] };
+  hub.send(deviceId, { type: 'event', sessionId: call.sessionId, entry: 1, event: { name: 'callAnsweredElsewhere', call: before } });
+  // What the hub says afterwards is heard after it.
+  await station.verb('press-waiting', { metadata: { button: 'flat-2', buttonLabel: 'Parcel' } });
+  await page.getByText('Parcel').waitFor();
+  await phase(page, 'talking');
+});
+
+test('the list of calls turns back page by page', async () => {
+  const began = Date.UTC(2026, 0, 1);
+  hub.past = Array.from({ length: 120 }, (_, n) => ({
+    sessionId: `past-${n}`, type: 'video', status: 'unanswered', initiator: { uid: 'door-1', deviceId: 'door-1', name: 'Main entrance' },
+    receiverType: 'group', receiver: 'flat-1', receiverName: 'Family Berg', door: 'door-1',
+    // Two and two in one millisecond.
+    initiatedAt: began + Math.floor(n / 2) * 3_600_000, participants: [], metadata: {}, entry: 3,
+  }));
+  const { page } = await paired('anna', 'Anna Berg');
+  await page.getByRole('link', { name: 'Calls' }).click();
+  const rows = page.locator('.history .row');
+  const earlier = page.getByRole('button', { name: 'Earlier calls' });
+  await until('the latest fifty', async () => (await rows.count()) === 50);
+  await earlier.click();
+  await until('the page before', async () => (await rows.count()) > 90);
+  await earlier.click();
+  await until('the first of all', async () => (await rows.count()) === 120);
+  await screenshot(page, 'history-earlier');
+  await until('nothing earlier', async () => !(await earlier.isVisible()));
+});
+
 test('the connection to the hub is lost and comes back: while it rings, and during the call, where the picture goes on', async () => {
   const { page } = await paired('anna', 'Anna Berg');
   const station = await door();

@@ -24,6 +24,8 @@ export class FakeHub {
   credentials = new Map([['door-1', 'door-1'], ['door-2', 'door-2']]);
   sockets = new Map();
   calls = new Map();
+  /** Calls of former days, the oldest first. */
+  past = [];
   sessions = new Map();
   answers = new Map();
   log = [];
@@ -58,7 +60,7 @@ export class FakeHub {
   // -------------------------------------------------------------------------------------------------------------- REST
 
   async #http(request, response) {
-    const { pathname } = new URL(request.url, this.address);
+    const { pathname, searchParams } = new URL(request.url, this.address);
     if (!pathname.startsWith('/v1/')) return this.#file(pathname, response);
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
@@ -85,7 +87,9 @@ export class FakeHub {
       return this.loseAnswers ? request.socket.destroy() : say(204);
     }
     if (pathname === '/v1/calls' && request.method === 'GET') {
-      return say(200, { calls: [...this.history ?? [], ...[...this.calls.values()].filter((c) => TERMINAL.includes(c.status))].reverse() });
+      const over = [...this.past, ...this.calls.values()].filter((c) => TERMINAL.includes(c.status)).reverse();
+      const [before, limit] = [searchParams.get('before') ?? Infinity, searchParams.get('limit') ?? 100];
+      return say(200, { calls: over.filter((c) => c.initiatedAt < before).slice(0, limit) });
     }
     const known = this.answers.get(`${device} ${body.key}`);
     const answer = known ?? this.#verb(device, self, pathname, body);
@@ -179,12 +183,13 @@ export class FakeHub {
     return { call: structuredClone(call) };
   }
 
-  finish(call, status) {
+  /** `silent`: a device that is not told, for it ended the call itself. */
+  finish(call, status, silent = null) {
     call.status = status;
     call.endedAt = Date.now();
     for (const p of call.participants) if (p.state === 'ongoing') Object.assign(p, { state: 'ended', leftAt: Date.now() });
     const everybody = [call.initiator.deviceId, ...this.#others(call)];
-    for (const device of everybody) {
+    for (const device of everybody.filter((one) => one !== silent)) {
       const name = status === 'ended' ? 'callEnded' : device === call.initiator.deviceId ? 'outgoingCallRejected' : 'incomingCallCancelled';
       this.#deliver([device], call, { name, call });
     }
