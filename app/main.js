@@ -1,8 +1,9 @@
 // The residents' app: who this device is, which screen is shown, and what connects the parts. Everything else has its own file.
 
-import { Client, HubError } from './client.js';
+import { Client } from './client.js';
 import { h, icon, say } from './elements.js';
 import { allowMicrophone, microphonePermission } from './microphone.js';
+import { PastCalls } from './past.js';
 import { Ring } from './ring.js';
 import { callScreen } from './screens/call.js';
 import { historyScreen } from './screens/history.js';
@@ -13,7 +14,7 @@ import { Switchboard } from './switchboard.js';
 import { doorName, setLanguage, t } from './texts.js';
 
 /**
- * @import { Call, ConnectionState, Me, Pairing } from './types.js'
+ * @import { ConnectionState, Me, Pairing } from './types.js'
  * @typedef {'sound' | 'microphone' | 'microphoneBlocked' | 'notification'} Wish
  * @typedef {{ element: HTMLElement, update: () => void, tick: () => void, leave?: () => void }} Screen
  * @typedef {{ language: string, ringVolume: number, awake: boolean }} Settings
@@ -29,9 +30,8 @@ export class App {
   connection = 'offline';
   /** @type {Me | null} */
   me = null;
-  /** @type {Call[] | null} */
-  calls = null;
-  callsFailed = false;
+  /** @type {PastCalls | null} */
+  past = null;
   /** What the browser still has to allow. @type {Wish[]} */
   wishes = [];
   /** @type {Settings} */
@@ -121,7 +121,7 @@ export class App {
     this.switchboard = null;
     this.#credential = null;
     this.me = null;
-    this.calls = null;
+    this.past = null;
     this.#save();
     history.replaceState(null, '', location.pathname);
   }
@@ -172,7 +172,10 @@ export class App {
     this.#client = client;
     this.switchboard = new Switchboard(client, this.ring);
     this.switchboard.onChange = () => this.#changed();
-    this.switchboard.onHistory = () => void this.loadCalls();
+    const past = new PastCalls(client);
+    past.onChange = () => this.#changed();
+    this.past = past;
+    this.switchboard.onHistory = () => void past.refresh();
     client.addCallListener('app', {
       onConnectionChanged: (state, refusal) => {
         this.connection = state;
@@ -197,17 +200,7 @@ export class App {
     } catch (error) {
       this.switchboard?.complain(error);
     }
-    await this.loadCalls();
-  }
-
-  async loadCalls() {
-    try {
-      this.calls = (await this.#client?.history()) ?? null;
-      this.callsFailed = false;
-    } catch (error) {
-      this.callsFailed = error instanceof HubError;
-    }
-    this.#changed();
+    await this.past?.refresh();
   }
 
   // ------------------------------------------------------------------------------------------ what the browser allows

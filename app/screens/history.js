@@ -11,19 +11,22 @@ import { dayText, doorName, durationText, outcomeText, t, timeText } from '../te
 /** @param {App} app */
 export function historyScreen(app) {
   const list = h('div', { class: 'days' });
-  const element = h('section', { class: 'history' }, h('h1', { tabIndex: -1 }, t('history')), list);
+  const back = h('button', { type: 'button', class: 'small', onclick: () => void app.past?.turnBack() }, t('earlierCalls'));
+  const element = h('section', { class: 'history' }, h('h1', { tabIndex: -1 }, t('history')), list, back);
   let drawn = '';
 
   function update() {
-    const key = JSON.stringify([app.calls, app.callsFailed, app.me?.uid]);
+    const { calls = null, failed = false, more = false } = app.past ?? {};
+    const key = JSON.stringify([calls, failed, more, app.me?.uid]);
     if (key === drawn) return;
     drawn = key;
-    if (!app.calls && app.callsFailed) {
-      const again = h('button', { type: 'button', class: 'small go', onclick: () => void app.loadCalls() }, t('again'));
+    back.hidden = !more;
+    if (!calls && failed) {
+      const again = h('button', { type: 'button', class: 'small go', onclick: () => void app.past?.refresh() }, t('again'));
       list.replaceChildren(h('div', { class: 'empty' }, icon('warning'), h('p', {}, t('historyFailed')), again));
-    } else if (app.calls && !app.calls.length) {
+    } else if (calls && !calls.length) {
       list.replaceChildren(h('div', { class: 'empty' }, icon('history'), h('p', {}, t('noCalls')), h('p', { class: 'hint' }, t('noCallsHint'))));
-    } else list.replaceChildren(...days(app.calls ?? [], app.me?.uid ?? ''));
+    } else list.replaceChildren(...days(calls ?? [], app.me?.uid ?? ''));
   }
 
   return { element, update, tick: () => {} };

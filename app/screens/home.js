@@ -26,13 +26,13 @@ export function homeScreen(app) {
     say(words, t(online || app.connection === 'connecting' ? 'quiet' : 'offline'));
     say(hint, t(online || app.connection === 'connecting' ? 'quietHint' : 'offlineHint'));
     hero.classList.toggle('dimmed', app.connection === 'offline');
-    const key = JSON.stringify([app.wishes, app.me?.doors, app.calls?.slice(0, RECENT), app.switchboard?.placing, online]);
+    const key = JSON.stringify([app.wishes, app.me?.doors, app.past?.calls?.slice(0, RECENT), app.switchboard?.placing, online]);
     if (key === drawn) return;
     drawn = key;
     wishes.replaceChildren(...app.wishes.map((wish) => wishCard(app, wish)));
     doors.replaceChildren(...doorCards(app, online));
-    recentPart.hidden = !app.calls?.length;
-    recent.replaceChildren(...(app.calls ?? []).slice(0, RECENT).map((call) => callRow(call, app.me?.uid ?? '')));
+    recentPart.hidden = !app.past?.calls?.length;
+    recent.replaceChildren(...(app.past?.calls ?? []).slice(0, RECENT).map((call) => callRow(call, app.me?.uid ?? '')));
   }
 
   return { element, update, tick: () => {} };
