@@ -45,6 +45,9 @@ const QUEUE: usize = 8192;
 /// Records of one transaction, at the most.
 const BATCH: usize = 256;
 
+/// A disk that needs longer to settle does not keep the hub from its calls.
+const SETTLE: Duration = Duration::from_secs(5);
+
 /// After a failed write the next try waits this long.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -54,9 +57,23 @@ const CUT_EVERY: u32 = 64;
 /// What is kept.
 #[derive(Debug)]
 enum Record {
-    Entry { moment: Moment, entry: Box<Entry> },
+    Entry {
+        moment: Moment,
+        entry: Box<Entry>,
+    },
     Archive(Box<Call>),
     Forget(SessionId),
+    /// Everything before it is on the disk, in a file that a power failure does not take back.
+    Settle(SyncSender<()>),
+}
+
+impl Record {
+    fn settled(self) -> Option<SyncSender<()>> {
+        match self {
+            Self::Settle(done) => Some(done),
+            Self::Entry { .. } | Self::Archive(_) | Self::Forget(_) => None,
+        }
+    }
 }
 
 /// The way to the writer. The last one gone, the writer writes the rest and stops.
@@ -104,6 +121,14 @@ impl Log {
     /// The entries of this call are not needed any more.
     pub fn forget(&self, session_id: SessionId) {
         self.send(Record::Forget(session_id));
+    }
+
+    /// Waits until all that was given so far is on the disk, also for a power failure. Only for a hub that does not listen
+    /// yet. Whether it is.
+    pub fn settle(&self) -> bool {
+        let (done, settled) = sync_channel(1);
+        self.send(Record::Settle(done));
+        settled.recv_timeout(SETTLE).is_ok()
     }
 
     /// Writes what is waiting, and stops.
@@ -158,7 +183,17 @@ impl Writer {
             error!(%error, waiting = self.waiting.len(), "the log cannot be written");
             return false;
         }
-        self.waiting.drain(..batch);
+        let settled: Vec<_> = self.waiting.drain(..batch).filter_map(Record::settled).collect();
+        if !settled.is_empty()
+            && let Err(error) = self.connection.pragma(None, "wal_checkpoint", "full", |_| Ok(()))
+        {
+            error!(%error, "the log cannot be settled");
+            return false;
+        }
+        for done in settled {
+            // Whoever waits no longer has gone on.
+            let _ = done.try_send(());
+        }
         if self.archived >= CUT_EVERY {
             self.cut();
         }
@@ -175,6 +210,7 @@ impl Writer {
                     write_history(&transaction, call)?;
                     archived += 1;
                 }
+                Record::Settle(_) => {}
                 Record::Forget(session) => {
                     let mut statement = transaction.prepare_cached("DELETE FROM entries WHERE session = ?1")?;
                     statement.execute([session.to_string()])?;
@@ -254,4 +290,29 @@ fn read_entries(connection: &Connection, boot: &str, now: Moment) -> Result<Vec<
 fn kernel_boot() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .map_or_else(|_| clock::boot_id().to_string(), |text| text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::exchange::Change;
+
+    #[test]
+    fn what_is_settled_is_in_the_file_while_the_writer_still_runs() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let (log, entries) = Log::open(directory.path(), &HistoryTable::default()).expect("a new log");
+        assert!(entries.is_empty());
+        let session_id = SessionId::from_random([7; 16]);
+        for _ in 0..QUEUE / 2 {
+            log.append(Moment::START, Entry { session_id, wall: 1, change: Change::Restarted });
+        }
+        assert!(log.settle(), "this disk works");
+        // Without its WAL, as a power failure may leave it.
+        let copy = directory.path().join("copy.sqlite");
+        std::fs::copy(path(directory.path()), &copy).expect("it is there");
+        let connection = store::open_for_reading(&copy).expect("a whole database");
+        let count: u32 = connection.query_row("SELECT count(*) FROM entries", [], |row| row.get(0)).expect("a table");
+        assert_eq!(usize::try_from(count), Ok(QUEUE / 2));
+        log.close();
+    }
 }

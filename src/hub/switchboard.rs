@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::connections::Connections;
 use super::directory::{Directory, Kind};
@@ -53,7 +53,7 @@ pub struct Switchboard {
 }
 
 impl Switchboard {
-    /// Takes up the calls of the log where the last hub left them.
+    /// Takes up the calls of the log where the last hub left them. Waits for the disk: nobody listens yet.
     #[must_use]
     pub fn restore(
         settings: Settings,
@@ -70,10 +70,13 @@ impl Switchboard {
         if !open.is_empty() {
             info!(calls = open.len(), "calls taken up after a restart");
         }
-        for session_id in open {
-            board.append(session_id, Change::Restarted);
+        for session_id in &open {
+            board.append(*session_id, Change::Restarted);
         }
         board.forget_entries();
+        if !open.is_empty() && !board.log.settle() {
+            warn!("the disk does not take what the restart left out: after another one, devices could miss events");
+        }
         board
     }
 
@@ -134,9 +137,9 @@ impl Switchboard {
     /// kept.
     fn fold(&mut self, entry: Entry) -> Vec<Output> {
         let (now, session_id) = (clock::now(), entry.session_id);
-        let was_over = self.exchange.call(session_id).is_some_and(|call| call.status.is_terminal());
+        let was_over = self.exchange.status(session_id).is_some_and(CallStatus::is_terminal);
         let outputs = self.exchange.handle(now, entry.clone());
-        if !was_over && self.exchange.call(session_id).is_some() {
+        if !was_over && self.exchange.status(session_id).is_some() {
             self.logged.insert(session_id);
             self.log.append(now, entry);
         }
@@ -173,7 +176,7 @@ impl Switchboard {
     fn forget_entries(&mut self) {
         let (exchange, log) = (&self.exchange, &self.log);
         self.logged.retain(|session_id| {
-            let known = exchange.call(*session_id).is_some();
+            let known = exchange.status(*session_id).is_some();
             if !known {
                 log.forget(*session_id);
             }

@@ -128,7 +128,8 @@ impl Exchange {
     /// From the stored log: the same state as the exchange that folded it, with its timers going on. What was ordered or told
     /// then is not ordered or told again, but what is due is ordered by the next [`Self::handle_timeout`]. Moments later than
     /// `now` (of another start of the machine) count as `now`. The hub then appends [`Change::Restarted`] to
-    /// each of [`Self::open_calls`].
+    /// each of [`Self::open_calls`], and sees to it that no later start loses these entries: they leave numbers out, and a
+    /// number given out twice would make two events one.
     #[must_use]
     pub fn restore(rules: Rules, now: Moment, entries: impl IntoIterator<Item = (Moment, Entry)>) -> Self {
         let mut exchange = Self::new(rules);

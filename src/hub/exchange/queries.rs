@@ -3,13 +3,19 @@
 use super::Exchange;
 use super::call::{CallState, Media, Phase, Standing};
 use crate::ids::{DeviceId, SessionId};
-use crate::signaling::protocol::{Call, ErrorCode, Leg, Refusal, Role};
+use crate::signaling::protocol::{Call, CallStatus, ErrorCode, Leg, Refusal, Role};
 
 impl Exchange {
     /// The call as everybody sees it.
     #[must_use]
     pub fn call(&self, session_id: SessionId) -> Option<Call> {
         self.calls.get(&session_id).map(CallState::picture)
+    }
+
+    /// Where a call stands.
+    #[must_use]
+    pub fn status(&self, session_id: SessionId) -> Option<CallStatus> {
+        self.calls.get(&session_id).map(CallState::status)
     }
 
     /// Every call that is not over.
