@@ -173,6 +173,12 @@ random_id! {
     BootId
 }
 
+random_id! {
+    /// What a door gives a participant for one opening: only whoever shows it within its short life opens. Kept in
+    /// [`Redacted`](crate::redacted::Redacted) wherever it travels.
+    Nonce
+}
+
 /// The number of an entry in the log of one call, from 1. With the session id it names an event for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]

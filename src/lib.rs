@@ -12,6 +12,7 @@
 //!  hub side: HTTP + WebSocket ─▶ ordered log of entries ─▶ hub::exchange (pure ringing rules) ─▶ deliveries, directory
 //! ```
 
+pub mod audit;
 pub mod call;
 pub mod cli;
 pub mod clock;

@@ -16,13 +16,16 @@ const LAYERS: [Layer; 6] = [
         name: "pure machines",
         number: 1,
         modules: &[
+            "audit",
             "call",
             "hub::exchange",
             "media::pipeline",
             "media::protocol",
             "panel",
             "panel::button",
+            "panel::level",
             "panel::light",
+            "panel::release",
             "panel::sound",
             "signaling",
             "signaling::backoff",
@@ -37,6 +40,7 @@ const LAYERS: [Layer; 6] = [
         name: "adapters",
         number: 3,
         modules: &[
+            "audit::file",
             "clock",
             "daemon",
             "hub",
@@ -54,7 +58,7 @@ const LAYERS: [Layer; 6] = [
 ];
 
 /// The folders of the adapters. The hub is one room: its loop and its adapters stand in it together.
-const ROOMS: [&str; 6] = ["clock", "daemon", "hub", "media", "panel", "signaling"];
+const ROOMS: [&str; 7] = ["audit", "clock", "daemon", "hub", "media", "panel", "signaling"];
 
 /// What a pure machine never touches, and why.
 const IMPURE: [(&str, &str); 14] = [

@@ -2,8 +2,10 @@
 //! here touch the world, and a failing back end never disturbs a call.
 
 pub mod button;
+pub mod level;
 pub mod light;
 pub mod page;
+pub mod release;
 pub mod sound;
 
 use std::fmt;

@@ -13,9 +13,11 @@ use crate::ids::{DeviceId, EntryNumber, Guid, PeerId, SessionId, Uid};
 use crate::redacted::Redacted;
 
 mod refusal;
+mod release;
 mod verb;
 
 pub use refusal::{ErrorBody, ErrorCode, Refusal, RefusalDetails};
+pub use release::{DoorNotice, DoorReport, DoorState, NonceAnswer, Opener, OpeningRefusal};
 pub use verb::{CallBody, IceServer, InitiateBody, SessionToken, Verb, VerbAnswer, VerbBody, VerbRequest};
 
 /// Version of this protocol, said in `hello` and `welcome`.
