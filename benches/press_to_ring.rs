@@ -8,10 +8,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bench::{Furnished, machine, row};
-use doorward::call::{Action, Button, Event, IncomingCalls, PressAgain, Rules, SecondButton, Station};
+use doorward::call::{Action, Button, Event, Rules, Station};
 use doorward::clock;
 use doorward::signaling::client::{Client, Told};
-use doorward::signaling::protocol::{CallType, EventKind, Receiver, RejectStatus, VerbAnswer};
+use doorward::signaling::protocol::{EventKind, Receiver, RejectStatus, VerbAnswer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -64,15 +64,7 @@ fn rules() -> Rules {
             label: "Flat 1".to_owned(),
             receiver: Receiver::Group("flat-1".parse().expect("a word")),
         }],
-        call_type: CallType::Video,
-        early_picture: true,
-        press_again: PressAgain::Cancel,
-        incoming: IncomingCalls::Ring,
-        second_button: SecondButton::Queue,
-        dial_deadline: Duration::from_secs(15),
-        connect_deadline: Duration::from_secs(15),
-        media_grace: Duration::from_secs(10),
-        maximum_duration: Duration::from_secs(180),
+        ..Rules::default()
     }
 }
 

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
+use crate::config::Configuration;
 use crate::config::diagnostics::Diagnostics;
 use crate::config::door::DoorConfig;
 use crate::config::hub::HubConfig;

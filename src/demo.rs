@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use tokio::sync::{oneshot, watch};
 
+use crate::config::Configuration;
 use crate::config::door::DoorConfig;
 use crate::config::hub::{HubConfig, ServerTable, TlsTable};
 use crate::hub::administration::Administration;

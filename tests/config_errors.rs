@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use doorward::config::Configuration;
 use doorward::config::door::DoorConfig;
 use doorward::config::hub::HubConfig;
 

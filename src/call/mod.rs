@@ -281,6 +281,25 @@ pub struct Rules {
     pub maximum_duration: Duration,
 }
 
+impl Default for Rules {
+    /// A door without a name and without buttons, which behaves as a door does where the installer says nothing.
+    fn default() -> Self {
+        Self {
+            door_name: String::new(),
+            buttons: Vec::new(),
+            call_type: CallType::Video,
+            early_picture: true,
+            press_again: PressAgain::Cancel,
+            incoming: IncomingCalls::Ring,
+            second_button: SecondButton::Queue,
+            dial_deadline: Duration::from_secs(15),
+            connect_deadline: Duration::from_secs(15),
+            media_grace: Duration::from_secs(10),
+            maximum_duration: Duration::from_secs(180),
+        }
+    }
+}
+
 /// A second press this soon after the first is an impatient finger, not a change of mind.
 const IMPATIENCE: Duration = Duration::from_secs(3);
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::call::{IncomingCalls, PressAgain, SecondButton};
+use crate::call::{IncomingCalls, PressAgain, Rules, SecondButton};
 use crate::ids::{ButtonId, Guid, Uid};
 use crate::media::pipeline::{
     CameraSource, IceSettings, MediaSettings, MicrophoneSource, SpeakerSink, VideoCodec, VideoSettings,
@@ -17,7 +17,7 @@ use crate::media::pipeline::{
 use crate::panel::button::Timing;
 use crate::signaling::protocol::{CallType, Receiver};
 
-use super::diagnostics::Diagnostics;
+use super::Configuration;
 use super::document::Document;
 use super::value::{self, SecretSource};
 
@@ -289,47 +289,6 @@ impl LogLevel {
 }
 
 impl DoorConfig {
-    /// Reads a file.
-    ///
-    /// # Errors
-    /// Everything that forbids its use, with places, and every warning besides.
-    pub fn load(path: &Path) -> Result<Self, Diagnostics> {
-        let name = path.display().to_string();
-        let text = super::read_text(path, &name)?;
-        Self::parse(&name, &text)
-    }
-
-    /// Reads a text, without looking at any file.
-    ///
-    /// # Errors
-    /// Everything that forbids its use, with places.
-    pub fn parse(name: &str, text: &str) -> Result<Self, Diagnostics> {
-        let (config, document) = Self::examine(name, text);
-        let diagnostics = document.finish();
-        match config {
-            Some(config) if !diagnostics.has_errors() => Ok(config),
-            Some(_) | None => Err(diagnostics),
-        }
-    }
-
-    /// Everything there is to say about a file: what [`Self::load`] would refuse, and warnings about files that are named in
-    /// it and not there.
-    #[must_use]
-    pub fn check(path: &Path) -> Diagnostics {
-        let name = path.display().to_string();
-        let text = match super::read_text(path, &name) {
-            Ok(text) => text,
-            Err(diagnostics) => return diagnostics,
-        };
-        let (config, mut document) = Self::examine(&name, &text);
-        for (key, file) in config.iter().flat_map(Self::files) {
-            if let Err(error) = std::fs::File::open(&file) {
-                document.warning(&key, error.to_string(), "a file that the service can read");
-            }
-        }
-        document.finish()
-    }
-
     /// What the media worker needs to know.
     #[must_use]
     pub fn media_settings(&self) -> MediaSettings {
@@ -352,7 +311,9 @@ impl DoorConfig {
             ice: IceSettings { loopback, min_port, max_port },
         }
     }
+}
 
+impl Configuration for DoorConfig {
     fn examine<'t>(name: &'t str, text: &'t str) -> (Option<Self>, Document<'t>) {
         let mut document = Document::new(name, text);
         let hub = document.required("hub");
@@ -442,27 +403,24 @@ impl Default for PagePanelTable {
 
 impl Default for GesturesTable {
     fn default() -> Self {
-        Self {
-            confirm: Duration::from_millis(5),
-            lockout: Duration::from_millis(50),
-            hold: Duration::from_millis(1500),
-            stuck: Duration::from_secs(10),
-        }
+        let Timing { confirm, lockout, hold, stuck } = Timing::default();
+        Self { confirm, lockout, hold, stuck }
     }
 }
 
 impl Default for CallTable {
     fn default() -> Self {
+        let rules = Rules::default();
         Self {
-            call_type: CallType::Video,
-            press_again: PressAgain::Cancel,
-            incoming: IncomingCalls::Ring,
-            second_button: SecondButton::Queue,
-            dial_deadline: Duration::from_secs(15),
-            connect_deadline: Duration::from_secs(15),
-            media_grace: Duration::from_secs(10),
-            maximum_duration: Duration::from_secs(180),
-            early_picture: true,
+            call_type: rules.call_type,
+            press_again: rules.press_again,
+            incoming: rules.incoming,
+            second_button: rules.second_button,
+            dial_deadline: rules.dial_deadline,
+            connect_deadline: rules.connect_deadline,
+            media_grace: rules.media_grace,
+            maximum_duration: rules.maximum_duration,
+            early_picture: rules.early_picture,
         }
     }
 }

@@ -4,12 +4,12 @@
 //! Every key has a default but none that would open the hub to a network without TLS.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::diagnostics::Diagnostics;
+use super::Configuration;
 use super::document::Document;
 use super::door::LogTable;
 use super::value::{self, SecretSource};
@@ -119,44 +119,6 @@ impl Default for HistoryTable {
 type Fault = (String, &'static str);
 
 impl HubConfig {
-    /// Reads a file.
-    ///
-    /// # Errors
-    /// Everything that forbids its use, with places, and every warning besides.
-    pub fn load(path: &Path) -> Result<Self, Diagnostics> {
-        let name = path.display().to_string();
-        let text = super::read_text(path, &name)?;
-        Self::parse(&name, &text)
-    }
-
-    /// Reads a text, without looking at any file.
-    ///
-    /// # Errors
-    /// Everything that forbids its use, with places.
-    pub fn parse(name: &str, text: &str) -> Result<Self, Diagnostics> {
-        let (config, document) = Self::examine(name, text);
-        let diagnostics = document.finish();
-        if diagnostics.has_errors() { Err(diagnostics) } else { Ok(config) }
-    }
-
-    /// Everything there is to say about a file: what [`Self::load`] would refuse, and warnings about files that are named in
-    /// it and not there.
-    #[must_use]
-    pub fn check(path: &Path) -> Diagnostics {
-        let name = path.display().to_string();
-        let text = match super::read_text(path, &name) {
-            Ok(text) => text,
-            Err(diagnostics) => return diagnostics,
-        };
-        let (config, mut document) = Self::examine(&name, &text);
-        for (key, file) in config.files() {
-            if let Err(error) = std::fs::File::open(&file) {
-                document.warning(&key, error.to_string(), "a file that the service can read");
-            }
-        }
-        document.finish()
-    }
-
     /// Every key whose value breaks a rule, and what is allowed there.
     #[must_use]
     pub fn faults(&self) -> Vec<(String, &'static str)> {
@@ -172,8 +134,10 @@ impl HubConfig {
         }
         faults
     }
+}
 
-    fn examine<'t>(name: &'t str, text: &'t str) -> (Self, Document<'t>) {
+impl Configuration for HubConfig {
+    fn examine<'t>(name: &'t str, text: &'t str) -> (Option<Self>, Document<'t>) {
         let mut document = Document::new(name, text);
         let config = Self {
             server: document.table("server"),
@@ -190,7 +154,7 @@ impl HubConfig {
                 document.error(&key, allowed);
             }
         }
-        (config, document)
+        (Some(config), document)
     }
 
     fn files(&self) -> Vec<(String, PathBuf)> {

@@ -9,15 +9,63 @@ mod door_rules;
 pub mod hub;
 pub mod value;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use diagnostics::Diagnostics;
+use document::Document;
 
-/// The text of a configuration file.
-///
-/// # Errors
-/// It cannot be read, or is no text.
-pub fn read_text(path: &Path, name: &str) -> Result<String, Diagnostics> {
+/// A configuration and how its file is read.
+pub trait Configuration: Sized {
+    /// Reads a text without looking at any file, and reports what is wrong with it. Nothing, if what is missing has no
+    /// default.
+    fn examine<'t>(name: &'t str, text: &'t str) -> (Option<Self>, Document<'t>);
+
+    /// The files that are named in it, by their keys.
+    fn files(&self) -> Vec<(String, PathBuf)>;
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// Everything that forbids its use, with places, and every warning besides.
+    fn load(path: &Path) -> Result<Self, Diagnostics> {
+        let name = path.display().to_string();
+        let text = read_text(path, &name)?;
+        Self::parse(&name, &text)
+    }
+
+    /// Reads a text, without looking at any file.
+    ///
+    /// # Errors
+    /// Everything that forbids its use, with places.
+    fn parse(name: &str, text: &str) -> Result<Self, Diagnostics> {
+        let (config, document) = Self::examine(name, text);
+        let diagnostics = document.finish();
+        match config {
+            Some(config) if !diagnostics.has_errors() => Ok(config),
+            Some(_) | None => Err(diagnostics),
+        }
+    }
+
+    /// Everything there is to say about a file: what [`Self::load`] would refuse, and warnings about files that are named in
+    /// it and not there.
+    #[must_use]
+    fn check(path: &Path) -> Diagnostics {
+        let name = path.display().to_string();
+        let text = match read_text(path, &name) {
+            Ok(text) => text,
+            Err(diagnostics) => return diagnostics,
+        };
+        let (config, mut document) = Self::examine(&name, &text);
+        for (key, file) in config.iter().flat_map(Self::files) {
+            if let Err(error) = std::fs::File::open(&file) {
+                document.warning(&key, error.to_string(), "a file that the service can read");
+            }
+        }
+        document.finish()
+    }
+}
+
+fn read_text(path: &Path, name: &str) -> Result<String, Diagnostics> {
     std::fs::read_to_string(path)
         .map_err(|error| Diagnostics::of_file(name, format!("no readable file: {error}"), "a TOML file in UTF-8"))
 }

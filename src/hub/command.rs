@@ -12,6 +12,7 @@ use super::directory::tables::DirectoryError;
 use super::directory::{Directory, Kind};
 use super::store::StoreError;
 use super::{HubError, run as run_hub};
+use crate::config::Configuration;
 use crate::config::hub::HubConfig;
 use crate::config::value::format_duration;
 use crate::daemon::{logging, notify, signals};

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use doorward::call::indication::{Indication, LinkFact, Phase};
-use doorward::call::{Action, Button, Event, IncomingCalls, PressAgain, Rules, SecondButton, Station};
+use doorward::call::{Action, Button, Event, Rules, Station};
 use doorward::ids::{BootId, ButtonId, DeviceId, EntryNumber, PeerId, RequestKey, SessionId};
 use doorward::moment::Moment;
 use doorward::redacted::Redacted;
@@ -68,19 +68,7 @@ pub fn rules() -> Rules {
             receiver: Receiver::User("carl".parse().expect("a word")),
         },
     ];
-    Rules {
-        door_name: "Gate".to_owned(),
-        buttons,
-        call_type: CallType::Video,
-        early_picture: true,
-        press_again: PressAgain::Cancel,
-        incoming: IncomingCalls::Ring,
-        second_button: SecondButton::Queue,
-        dial_deadline: Duration::from_secs(15),
-        connect_deadline: Duration::from_secs(15),
-        media_grace: Duration::from_secs(10),
-        maximum_duration: Duration::from_secs(180),
-    }
+    Rules { door_name: "Gate".to_owned(), buttons, ..Rules::default() }
 }
 
 /// A call from this door.

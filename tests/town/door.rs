@@ -82,10 +82,8 @@ impl Door {
             incoming: [IncomingCalls::Ring, IncomingCalls::AutoAnswer, IncomingCalls::Ring, IncomingCalls::Reject]
                 [rng.usize(..4)],
             second_button: if rng.u8(..4) == 0 { SecondButton::Refuse } else { SecondButton::Queue },
-            dial_deadline: Duration::from_secs(15),
-            connect_deadline: Duration::from_secs(15),
-            media_grace: Duration::from_secs(10),
             maximum_duration: Duration::from_secs(120),
+            ..Rules::default()
         };
         Self { life: 0, mind: None, rules, worker: Worker { up: true, ..Worker::default() } }
     }
