@@ -24,6 +24,23 @@ pub struct Indication {
     pub refusals: u32,
 }
 
+impl Indication {
+    /// This phase and no fact beside it: the hub is reached, the devices are closed.
+    #[must_use]
+    pub const fn of(phase: Phase) -> Self {
+        Self {
+            phase,
+            link: LinkFact::Up,
+            camera_in_use: false,
+            microphone_in_use: false,
+            press_waiting: None,
+            button_stuck: false,
+            acknowledgements: 0,
+            refusals: 0,
+        }
+    }
+}
+
 /// Whether the hub is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkFact {

@@ -114,8 +114,8 @@ impl Dialing {
     }
 
     fn initiated(self, desk: &mut Desk, call: &WireCall) -> Phase {
-        let ends = self.held_back.iter().filter(|told| told.session_id == call.session_id);
-        let end = ends.filter_map(|told| end_of(&told.event)).next().cloned();
+        let last_word = |told: &&protocol::Event| told.session_id == call.session_id && told.event.is_last_word();
+        let end = self.held_back.iter().find(last_word).and_then(|told| told.event.call()).cloned();
         let end = end.or_else(|| call.status.is_terminal().then(|| call.clone()));
         if let Some(end) = end {
             desk.meet(call.session_id);
@@ -184,25 +184,6 @@ impl Dialing {
 /// Events that came before the answer, in the phase the answer led to.
 pub(super) fn replay(phase: Phase, desk: &mut Desk, held_back: Vec<protocol::Event>) -> Phase {
     held_back.into_iter().fold(phase, |phase, told| phase.hub_told(desk, told))
-}
-
-/// The call as it ended, if that is what the event tells its caller.
-fn end_of(event: &EventKind) -> Option<&WireCall> {
-    match event {
-        EventKind::CallEnded { call }
-        | EventKind::IncomingCallCancelled { call }
-        | EventKind::OutgoingCallRejected { call } => Some(call),
-        EventKind::CallAnsweredElsewhere { .. }
-        | EventKind::CallDelivered { .. }
-        | EventKind::CallUpdated { .. }
-        | EventKind::CallViewed { .. }
-        | EventKind::IncomingCallReceived { .. }
-        | EventKind::OutgoingCallAccepted { .. }
-        | EventKind::ParticipantJoined { .. }
-        | EventKind::ParticipantLeft { .. }
-        | EventKind::PressWaiting { .. }
-        | EventKind::ViewerLeft { .. } => None,
-    }
 }
 
 fn initiate(desk: &mut Desk, button: &Button) -> Attempt {

@@ -345,6 +345,46 @@ impl EventKind {
             Self::ViewerLeft { .. } => "viewerLeft",
         }
     }
+
+    /// The call as it stood then, where the event carries it.
+    #[must_use]
+    pub const fn call(&self) -> Option<&Call> {
+        match self {
+            Self::CallAnsweredElsewhere { call }
+            | Self::CallEnded { call }
+            | Self::CallUpdated { call }
+            | Self::IncomingCallCancelled { call }
+            | Self::IncomingCallReceived { call, .. }
+            | Self::OutgoingCallAccepted { call, .. }
+            | Self::OutgoingCallRejected { call } => Some(call),
+            Self::CallDelivered { .. }
+            | Self::CallViewed { .. }
+            | Self::ParticipantJoined { .. }
+            | Self::ParticipantLeft { .. }
+            | Self::PressWaiting { .. }
+            | Self::ViewerLeft { .. } => None,
+        }
+    }
+
+    /// Whether a device hears nothing more of the call after this.
+    #[must_use]
+    pub const fn is_last_word(&self) -> bool {
+        match self {
+            Self::CallAnsweredElsewhere { .. }
+            | Self::CallEnded { .. }
+            | Self::IncomingCallCancelled { .. }
+            | Self::OutgoingCallRejected { .. } => true,
+            Self::CallDelivered { .. }
+            | Self::CallUpdated { .. }
+            | Self::CallViewed { .. }
+            | Self::IncomingCallReceived { .. }
+            | Self::OutgoingCallAccepted { .. }
+            | Self::ParticipantJoined { .. }
+            | Self::ParticipantLeft { .. }
+            | Self::PressWaiting { .. }
+            | Self::ViewerLeft { .. } => false,
+        }
+    }
 }
 
 // --------------------------------------------------------------------------------------------------------------- frames

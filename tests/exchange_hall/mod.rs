@@ -145,7 +145,7 @@ impl Heard {
 
     /// The newest picture of a call this device has, from events and answers.
     pub fn belief(&self, session_id: SessionId) -> Option<&Call> {
-        let told = self.events.iter().filter_map(|event| event_call(&event.event));
+        let told = self.events.iter().filter_map(|event| event.event.call());
         let answered = self.answers.iter().filter_map(|answer| match answer {
             Ok(call) => Some(call),
             Err(refusal) => refusal.details.call.as_deref(),
@@ -422,25 +422,6 @@ pub fn actor(change: &Change) -> Option<DeviceId> {
         | Change::Reject { leg, .. } => Some(leg.device_id.clone()),
         Change::Initiate(initiation) => Some(initiation.initiator.device_id.clone()),
         _ => None,
-    }
-}
-
-/// The call inside an event, if it carries one.
-pub fn event_call(event: &EventKind) -> Option<&Call> {
-    match event {
-        EventKind::CallAnsweredElsewhere { call }
-        | EventKind::CallEnded { call }
-        | EventKind::CallUpdated { call }
-        | EventKind::IncomingCallCancelled { call }
-        | EventKind::IncomingCallReceived { call, .. }
-        | EventKind::OutgoingCallAccepted { call, .. }
-        | EventKind::OutgoingCallRejected { call } => Some(call),
-        EventKind::CallDelivered { .. }
-        | EventKind::CallViewed { .. }
-        | EventKind::ParticipantJoined { .. }
-        | EventKind::ParticipantLeft { .. }
-        | EventKind::PressWaiting { .. }
-        | EventKind::ViewerLeft { .. } => None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use doorward::ids::{DeviceId, SessionId};
-use doorward::signaling::protocol::{Call, CallStatus, Event, EventKind, ParticipantState, Refusal, Role, VerbAnswer};
+use doorward::signaling::protocol::{Call, CallStatus, Event, ParticipantState, Refusal, Role, VerbAnswer};
 
 use super::door::Finger;
 use super::net::short;
@@ -86,20 +86,8 @@ impl Ledger {
     }
 
     pub fn heard_event(&mut self, event: &Event) {
-        match &event.event {
-            EventKind::CallAnsweredElsewhere { call }
-            | EventKind::CallEnded { call }
-            | EventKind::CallUpdated { call }
-            | EventKind::IncomingCallCancelled { call }
-            | EventKind::IncomingCallReceived { call, .. }
-            | EventKind::OutgoingCallAccepted { call, .. }
-            | EventKind::OutgoingCallRejected { call } => self.heard(call),
-            EventKind::CallDelivered { .. }
-            | EventKind::CallViewed { .. }
-            | EventKind::ParticipantJoined { .. }
-            | EventKind::ParticipantLeft { .. }
-            | EventKind::PressWaiting { .. }
-            | EventKind::ViewerLeft { .. } => {}
+        if let Some(call) = event.event.call() {
+            self.heard(call);
         }
     }
 }

@@ -425,7 +425,7 @@ impl CallState {
             participant.left_at = Some(turn.wall);
         }
         let call = Box::new(self.picture());
-        self.told.retain(|told| is_last_word(&told.event));
+        self.told.retain(|told| told.event.is_last_word());
         self.tell(turn, ringing, EventKind::IncomingCallCancelled { call: call.clone() });
         self.tell(turn, calling, EventKind::OutgoingCallRejected { call: call.clone() });
         self.tell(turn, talking, EventKind::CallEnded { call: call.clone() });
@@ -455,24 +455,5 @@ fn supersedes(new: &EventKind, old: &EventKind) -> bool {
             K::ParticipantJoined { participant: old, .. } | K::ParticipantLeft { participant: old },
         ) => new.device_id == old.device_id,
         _ => false,
-    }
-}
-
-/// Whether a device hears nothing more of the call after this event.
-pub(super) const fn is_last_word(event: &EventKind) -> bool {
-    match event {
-        EventKind::CallAnsweredElsewhere { .. }
-        | EventKind::CallEnded { .. }
-        | EventKind::IncomingCallCancelled { .. }
-        | EventKind::OutgoingCallRejected { .. } => true,
-        EventKind::CallDelivered { .. }
-        | EventKind::CallUpdated { .. }
-        | EventKind::CallViewed { .. }
-        | EventKind::IncomingCallReceived { .. }
-        | EventKind::OutgoingCallAccepted { .. }
-        | EventKind::ParticipantJoined { .. }
-        | EventKind::ParticipantLeft { .. }
-        | EventKind::PressWaiting { .. }
-        | EventKind::ViewerLeft { .. } => false,
     }
 }

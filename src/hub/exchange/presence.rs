@@ -1,7 +1,7 @@
 //! What is no verb and yet decides, or is told: rings that arrived, media sessions, devices lost and found.
 
 use super::Output;
-use super::call::{CallState, Deadline, Delivery, Media, Phase, Presence, RING, Standing, Turn, is_last_word};
+use super::call::{CallState, Deadline, Delivery, Media, Phase, Presence, RING, Standing, Turn};
 use crate::ids::{DeviceId, EntryNumber, PeerId};
 use crate::signaling::protocol::{CallStatus, EndReason, EventKind, Leg, Role};
 
@@ -183,7 +183,7 @@ impl CallState {
         match event {
             EventKind::CallAnsweredElsewhere { .. } | EventKind::IncomingCallCancelled { .. } => false,
             EventKind::OutgoingCallAccepted { .. } => true,
-            other => is_last_word(other),
+            other => other.is_last_word(),
         }
     }
 }
