@@ -210,26 +210,12 @@ fn cadence_of(indication: &Indication, before: Cadence) -> Cadence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::indication::LinkFact;
-
-    fn showing(phase: Phase) -> Indication {
-        Indication {
-            phase,
-            link: LinkFact::Up,
-            camera_in_use: false,
-            microphone_in_use: false,
-            press_waiting: None,
-            button_stuck: false,
-            acknowledgements: 0,
-            refusals: 0,
-        }
-    }
 
     /// The cadence as text: the first frequency, or nothing, and for how long.
     fn heard(phase: Phase, for_millis: u64) -> String {
         let mut sound = Sound::new();
         let start = Moment::from_millis(1000);
-        sound.show(start, &showing(phase));
+        sound.show(start, &Indication::of(phase));
         let mut text = Vec::new();
         let mut now = start;
         while now.since(start) < Duration::from_millis(for_millis) {
@@ -272,28 +258,29 @@ mod tests {
         assert_eq!(heard(Phase::Ending, 60_000), "");
         let mut sound = Sound::new();
         let ringing = Phase::Ringing { delivered: 1, notified: 0, looking: 1 };
-        sound.show(Moment::from_millis(0), &showing(ringing));
-        sound.show(Moment::from_millis(500), &showing(Phase::Ongoing));
+        sound.show(Moment::from_millis(0), &Indication::of(ringing));
+        sound.show(Moment::from_millis(500), &Indication::of(Phase::Ongoing));
         assert_eq!(sound.step(Moment::from_millis(600)).map(|tone| tone.hertz[0]), Some(880), "the answer is heard");
         assert_eq!(sound.poll_timeout(Moment::from_millis(720)), None, "and then nothing");
     }
 
     #[test]
     fn a_waiting_visitor_is_heard_softly_and_leaves_no_trace() {
-        let waiting = Indication { press_waiting: Some("b".parse().expect("a word")), ..showing(Phase::Ongoing) };
+        let waiting =
+            Indication { press_waiting: Some("b".parse().expect("a word")), ..Indication::of(Phase::Ongoing) };
         let mut sound = Sound::new();
-        sound.show(Moment::from_millis(0), &showing(Phase::Connecting));
+        sound.show(Moment::from_millis(0), &Indication::of(Phase::Connecting));
         sound.show(Moment::from_millis(5_000), &waiting);
         let soft = sound.step(Moment::from_millis(5_000)).expect("a beep");
         assert!(soft.dbfs <= -24, "{soft:?}");
-        sound.show(Moment::from_millis(9_000), &showing(Phase::Ongoing));
-        sound.show(Moment::from_millis(9_001), &showing(Phase::Ongoing));
+        sound.show(Moment::from_millis(9_000), &Indication::of(Phase::Ongoing));
+        sound.show(Moment::from_millis(9_001), &Indication::of(Phase::Ongoing));
         assert_eq!(sound.poll_timeout(Moment::from_millis(9_001)), None);
     }
 
     #[test]
     fn a_yes_and_a_no_come_in_between() {
-        let ringing = showing(Phase::Ringing { delivered: 1, notified: 0, looking: 0 });
+        let ringing = Indication::of(Phase::Ringing { delivered: 1, notified: 0, looking: 0 });
         let mut sound = Sound::new();
         sound.show(Moment::from_millis(0), &ringing);
         let acknowledged = Indication { acknowledgements: 1, ..ringing.clone() };
@@ -304,10 +291,10 @@ mod tests {
             [Some(1320), Some(1320), Some(425), Some(425), None]
         );
 
-        let refused = Indication { refusals: 1, ..showing(Phase::Ongoing) };
+        let refused = Indication { refusals: 1, ..Indication::of(Phase::Ongoing) };
         let mut sound = Sound::new();
-        sound.show(Moment::from_millis(0), &showing(Phase::Ringing { delivered: 1, notified: 0, looking: 0 }));
-        sound.show(Moment::from_millis(10), &showing(Phase::Ongoing));
+        sound.show(Moment::from_millis(0), &Indication::of(Phase::Ringing { delivered: 1, notified: 0, looking: 0 }));
+        sound.show(Moment::from_millis(10), &Indication::of(Phase::Ongoing));
         sound.show(Moment::from_millis(9_000), &refused);
         let no = sound.step(Moment::from_millis(9_000)).expect("no is heard");
         assert!(no.hertz == [220, 0] && no.dbfs <= -24, "{no:?}");
@@ -329,8 +316,8 @@ mod tests {
     #[test]
     fn more_phones_do_not_start_the_ringback_anew() {
         let mut sound = Sound::new();
-        sound.show(Moment::from_millis(0), &showing(Phase::Ringing { delivered: 0, notified: 0, looking: 0 }));
-        sound.show(Moment::from_millis(900), &showing(Phase::Ringing { delivered: 2, notified: 0, looking: 1 }));
+        sound.show(Moment::from_millis(0), &Indication::of(Phase::Ringing { delivered: 0, notified: 0, looking: 0 }));
+        sound.show(Moment::from_millis(900), &Indication::of(Phase::Ringing { delivered: 2, notified: 0, looking: 1 }));
         assert_eq!(sound.step(Moment::from_millis(1100)), None, "the tone ends when it would have");
     }
 }

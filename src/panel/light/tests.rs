@@ -12,19 +12,6 @@ const LEDS: usize = 12;
 const WATCHED: u64 = 3_000;
 const START: u64 = 10_000;
 
-fn indication(phase: Phase) -> Indication {
-    Indication {
-        phase,
-        link: LinkFact::Up,
-        camera_in_use: false,
-        microphone_in_use: false,
-        press_waiting: None,
-        button_stuck: false,
-        acknowledgements: 0,
-        refusals: 0,
-    }
-}
-
 fn ringing(delivered: u32, notified: u32, looking: u32) -> Phase {
     Phase::Ringing { delivered, notified, looking }
 }
@@ -68,7 +55,7 @@ fn indications() -> Vec<Indication> {
                 camera_in_use: fact(1),
                 press_waiting: fact(2).then(|| "b".parse().expect("it is a word")),
                 button_stuck: fact(3),
-                ..indication(phase.clone())
+                ..Indication::of(phase.clone())
             });
         }
     }
@@ -159,9 +146,9 @@ fn merge_on_a_small_ring(one: &Phase, two: &Phase) -> bool {
 #[test]
 fn phases_differ_whenever_one_begins_to_look() {
     for (index, phase) in phases().iter().enumerate() {
-        let film = lines(LEDS, &indication(phase.clone()));
+        let film = lines(LEDS, &Indication::of(phase.clone()));
         for other in &phases()[..index] {
-            let other_film = lines(LEDS, &indication(other.clone()));
+            let other_film = lines(LEDS, &Indication::of(other.clone()));
             // Shifted against each other by up to half of what is watched.
             for shift in 0..film.len() / 2 {
                 let alike = |one: &[String], two: &[String]| one.iter().zip(two).all(|(one, two)| one == two);
@@ -181,7 +168,7 @@ fn the_camera_in_use_is_always_seen() {
     }
     for brightness in [1, 5, 100] {
         let mut light = Light::new(LEDS).with_brightness(brightness);
-        light.show(Moment::START, &Indication { camera_in_use: true, ..indication(Phase::Idle) });
+        light.show(Moment::START, &Indication { camera_in_use: true, ..Indication::of(Phase::Idle) });
         assert_ne!(light.frame(Moment::START)[0], Rgb::default(), "even at {brightness} %");
     }
 }
@@ -189,7 +176,7 @@ fn the_camera_in_use_is_always_seen() {
 #[test]
 fn a_yes_and_a_no_are_seen_in_every_phase_and_differ() {
     for phase in phases() {
-        let before = indication(phase.clone());
+        let before = Indication::of(phase.clone());
         let acknowledged = Indication { acknowledgements: 1, ..before.clone() };
         let refused = Indication { refusals: 1, ..before.clone() };
         let film = |after: Indication| -> Vec<String> {
@@ -220,7 +207,7 @@ fn rest_needs_no_waking() {
 
 #[test]
 fn golden_films() {
-    let base = indication(Phase::Idle);
+    let base = Indication::of(Phase::Idle);
     for (name, phase) in [
         ("dialing", Phase::Dialing),
         ("ringing_nobody_yet", ringing(0, 0, 0)),
@@ -244,7 +231,7 @@ fn golden_films() {
         camera_in_use: true,
         press_waiting: Some("b".parse().expect("it is a word")),
         button_stuck: true,
-        ..indication(Phase::Ongoing)
+        ..Indication::of(Phase::Ongoing)
     };
     insta::assert_snapshot!("every_fact_at_once", art(&[(0, facts)], 2_480));
     let acknowledged = Indication { acknowledgements: 1, ..base.clone() };
@@ -284,7 +271,7 @@ fn no_pattern_flashes_faster_than_three_times_a_second() {
         let hammering = |step: u32| Indication {
             acknowledgements: step / 2,
             refusals: step.div_ceil(2),
-            ..indication(phase.clone())
+            ..Indication::of(phase.clone())
         };
         let shown: Vec<_> = (0..60).map(|step| (u64::from(step) * 80, hammering(step))).collect();
         assert!(most_flashes(&film(LEDS, &shown, 6_000)) <= 3, "{phase:?}");
@@ -293,8 +280,8 @@ fn no_pattern_flashes_faster_than_three_times_a_second() {
 
 #[test]
 fn one_more_phone_keeps_the_rhythm() {
-    let film = film(LEDS, &[(0, indication(ringing(1, 0, 0))), (120, indication(ringing(2, 0, 0)))], 2_000);
-    let whole = lines(LEDS, &indication(ringing(2, 0, 0)));
+    let film = film(LEDS, &[(0, Indication::of(ringing(1, 0, 0))), (120, Indication::of(ringing(2, 0, 0)))], 2_000);
+    let whole = lines(LEDS, &Indication::of(ringing(2, 0, 0)));
     assert_eq!(film.iter().map(line).collect::<Vec<_>>()[3..], whole[3..50]);
 }
 
