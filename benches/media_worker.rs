@@ -1,8 +1,9 @@
-//! How fast and how big the media worker is. Measures and prints: `cargo nextest run --run-ignored only media_worker_times --no-capture`.
+//! How fast residents join at the media worker, and how big it gets: memory, threads and files with viewers and talkers.
 
-#![cfg(feature = "media")]
-
+mod bench;
+#[path = "../tests/media_door/mod.rs"]
 mod media_door;
+#[path = "../tests/resident/mod.rs"]
 mod resident;
 
 use std::time::{Duration, Instant};
@@ -11,10 +12,18 @@ use doorward::media::pipeline::VideoSettings;
 use doorward::media::protocol::{Order, Report};
 use doorward::media::worker::Patience;
 
+use bench::{machine, row};
 use media_door::{CALL, Door, settings};
 
-#[tokio::test]
-#[ignore = "it measures and checks nothing"]
+const JOINS: u32 = 20;
+
+fn main() {
+    machine("media worker: 640x480 test picture, VP8, residents without a browser, loopback");
+    gstreamer::init().expect("GStreamer is installed");
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(joining());
+    println!("load after: {}", bench::load());
+}
+
 async fn joining() {
     let mut settings = settings();
     settings.video = VideoSettings { width: 640, height: 480, bitrate: 800, ..settings.video };
@@ -25,7 +34,7 @@ async fn joining() {
     door.report(|report| matches!(report, Report::Capturing { camera: true, .. })).await;
     println!("camera open: {} KiB, threads and files {:?}", door.memory(), door.belongings());
     let (mut connected, mut seen) = (Vec::new(), Vec::new());
-    for number in 0..20 {
+    for number in 0..JOINS {
         let start = Instant::now();
         let peer = door.join(number);
         door.report(|report| matches!(report, Report::Connected { peer: connected, .. } if *connected == peer)).await;
@@ -38,8 +47,8 @@ async fn joining() {
         }
         door.leave(peer);
     }
-    print("join to connected", connected);
-    print("join to first decoded picture", seen);
+    row("join to connected", connected);
+    row("join to first decoded picture", seen);
     for number in 100..104 {
         let peer = door.join_and_see(number).await;
         door.order(Order::OpenGate { peer });
@@ -47,10 +56,4 @@ async fn joining() {
         door.hears(peer, 440.0).await;
         println!("{} talkers: {} KiB, threads and files {:?}", number - 99, door.memory(), door.belongings());
     }
-}
-
-fn print(what: &str, mut times: Vec<Duration>) {
-    times.sort();
-    let at = |hundredth: usize| times[(times.len() - 1) * hundredth / 100];
-    println!("{what}: median {:?}, 95 % {:?}, longest {:?}", at(50), at(95), at(100));
 }
