@@ -65,6 +65,12 @@ enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Put the relay of the door release back to its safe level, for a daemon that died
+    RelaySafe {
+        /// The door's configuration; only its relay is looked at
+        #[arg(long, value_name = "FILE", default_value = "/etc/doorward/door.toml")]
+        config: PathBuf,
+    },
     /// The media child process, started by `run`
     #[command(hide = true)]
     MediaWorker,
@@ -92,6 +98,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             finish(block_on(demo::run(arguments, signals::stop())))
         }
         Command::Check { files } => check(&files),
+        Command::RelaySafe { config } => finish(door::relay_safe(&config)),
         Command::MediaWorker => media_worker(),
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::call::{self, Action, Event, Rules, Station};
 use crate::clock;
-use crate::config::door::{DoorConfig, PanelTable};
+use crate::config::door::DoorConfig;
 use crate::daemon::notify;
 use crate::ids::RequestKey;
 use crate::media::protocol::{Order, Report, ToneStep};
@@ -20,11 +20,17 @@ use crate::media::worker::{Patience, Worker, WorkerCommand, WorkerEvent};
 use crate::moment::Moment;
 use crate::panel::button::{Buttons, Gesture, GestureKind};
 use crate::panel::light::Light;
-use crate::panel::page::{self, Page, PageSettings};
+use crate::panel::page::Page;
 use crate::panel::sound::Sound;
-use crate::panel::{Edge, Frame, Lines, Strip};
+use crate::panel::{Edge, Frame, Lines, PanelError, Relay, Strip};
 use crate::signaling::client::{self, Client, Told};
 use crate::signaling::protocol::VerbAnswer;
+
+mod dark;
+mod panel;
+
+use panel::Panel;
+pub use panel::relay_safe;
 
 /// How long the hub may take to answer the last verbs when the daemon is told to stop.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -46,8 +52,9 @@ pub async fn run(
     ready: impl FnOnce(&Started),
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
+    // The door release before anything else: from here on it is safe.
+    let Panel { lines, strip, relay, page } = panel::open(&config).await?;
     let settings = signaling_settings(&config)?;
-    let Panel { lines, strip, page } = open_panel(&config).await?;
     let (worker, reports) = Worker::spawn(worker, config.media_settings(), Patience::default())?;
     let (client, told) = Client::connect(settings)?;
     let door = Door {
@@ -56,7 +63,9 @@ pub async fn run(
         light: Light::new(strip.length()).with_brightness(config.light.brightness),
         sound: Sound::new(),
         strip,
+        relay,
         page,
+        faults: Vec::new(),
         client,
         worker,
         shown: Frame::new(),
@@ -110,29 +119,6 @@ fn signaling_settings(config: &DoorConfig) -> anyhow::Result<client::Settings> {
     Ok(client::Settings { address: config.hub.address.clone(), credential, authority })
 }
 
-/// The panel's back ends.
-struct Panel {
-    lines: Box<dyn Lines>,
-    strip: Box<dyn Strip>,
-    /// Where the panel is simulated.
-    page: Option<Page>,
-}
-
-async fn open_panel(config: &DoorConfig) -> anyhow::Result<Panel> {
-    match &config.panel {
-        PanelTable::Page(table) => {
-            let settings = PageSettings {
-                listen: table.listen,
-                name: config.door.name.clone(),
-                buttons: config.button.iter().map(|button| (button.id.clone(), button.label.clone())).collect(),
-                leds: usize::from(config.light.leds),
-            };
-            let (page, lines, strip) = page::open(settings).await.context("the simulated panel")?;
-            Ok(Panel { lines: Box::new(lines), strip: Box::new(strip), page: Some(page) })
-        }
-    }
-}
-
 /// Where facts come from.
 struct Inputs {
     lines: Box<dyn Lines>,
@@ -146,7 +132,10 @@ struct Door {
     light: Light,
     sound: Sound,
     strip: Box<dyn Strip>,
+    relay: Option<Box<dyn Relay>>,
     page: Option<Page>,
+    /// What of the panel does not work, as it was told last.
+    faults: Vec<PanelError>,
     client: Client,
     worker: Worker,
     /// The frame that is on the strip: only changes are written.
@@ -167,7 +156,7 @@ impl Door {
             tokio::select! {
                 edge = inputs.lines.next_edge() => match edge {
                     Ok(edge) => self.edge(&edge),
-                    Err(error) => tracing::warn!(%error, "the buttons cannot be read"),
+                    Err(error) => tracing::warn!(%error, "a line cannot be read"),
                 },
                 Some(told) = inputs.told.recv() => self.told(told),
                 Some(event) = inputs.reports.recv() => self.worker_told(event),
@@ -178,15 +167,41 @@ impl Door {
                 }
             }
             // Every edge that is known counts before time does: a glitch that is over must not become a press by a late turn.
-            while let Some(Ok(edge)) = inputs.lines.next_edge().now_or_never() {
-                self.edge(&edge);
+            while let Some(edge) = inputs.lines.next_edge().now_or_never() {
+                match edge {
+                    Ok(edge) => self.edge(&edge),
+                    Err(error) => tracing::warn!(%error, "a line cannot be read"),
+                }
             }
+            self.look_at_devices(inputs.lines.faults());
             let now = clock::now();
             self.run_due(now);
             self.render(now);
             if stopping.is_some_and(|deadline| now >= deadline || self.unanswered.is_empty()) {
                 return;
             }
+        }
+    }
+
+    /// What of the panel fails is shown, whichever part it is.
+    fn look_at_devices(&mut self, lines: Vec<PanelError>) {
+        let relay = self.relay.iter().flat_map(|relay| relay.faults());
+        let faults: Vec<PanelError> = lines.into_iter().chain(relay).chain(self.strip.faults()).collect();
+        if faults == self.faults {
+            return;
+        }
+        self.faults = faults;
+        self.happened(clock::now(), Event::DevicesChanged { at_fault: !self.faults.is_empty() });
+        self.tell_status();
+    }
+
+    /// One line for whoever asks the service manager how the door is.
+    fn tell_status(&self) {
+        let phase = format!("{:?}", self.station.indication().phase);
+        let faults: Vec<String> = self.faults.iter().map(ToString::to_string).collect();
+        match faults.is_empty() {
+            true => notify::status(&phase),
+            false => notify::status(&format!("{phase}; at fault: {}", faults.join("; "))),
         }
     }
 
@@ -335,7 +350,7 @@ impl Door {
                     self.light.show(now, &indication);
                     self.sound.show(now, &indication);
                     let status = format!("{:?}", indication.phase);
-                    notify::status(&status);
+                    self.tell_status();
                     if let Some(page) = &self.page {
                         page.show_status(&status);
                     }

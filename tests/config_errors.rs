@@ -83,6 +83,48 @@ fn wrong_types_one_per_table() {
 }
 
 #[test]
+fn wrong_lines() {
+    let chardev = |lines: &str| format!("[panel.gpio.chardev]\n{lines}\n");
+    let rppal = |lines: &str| format!("[panel.gpio.rppal]\n{lines}\n");
+    let good = "button.a.line = \"GPIO17\"";
+    let cases = [
+        "[panel.gpio]\n".to_owned(),
+        "[panel.gpio.sysfs]\n".to_owned(),
+        "[panel.page]\n[panel.gpio.chardev]\nbutton.a.line = \"GPIO17\"\n".to_owned(),
+        chardev(""),
+        chardev("button.a = \"GPIO17\""),
+        chardev("button.a = {}"),
+        chardev("button.a.line = 17"),
+        chardev("button.a.line = \"17\""),
+        chardev("button.a.line = \"/dev/gpiochip0\""),
+        chardev("button.a = { line = \"GPIO17\", active = \"ground\" }"),
+        chardev("button.a = { line = \"GPIO17\", bias = \"up\" }"),
+        chardev("button.a = { line = \"GPIO17\", debounce = \"5ms\" }"),
+        chardev("button.b.line = \"GPIO17\""),
+        chardev(&format!("{good}\nbutton.b.line = \"gpiochip0:1\"")),
+        chardev(&format!("{good}\ntamper.line = \"GPIO4\"\nrelay.line = \"GPIO17\"\ndoor-contact.line = \"GPIO4\"")),
+        chardev(&format!("{good}\nrelay = {{ line = \"GPIO4\", bias = \"pull-up\" }}")),
+        rppal("button.a.line = \"GPIO17\""),
+        rppal("button.a.line = 300"),
+        rppal("button.a.line = 54\nrelay.line = 54"),
+    ];
+    insta::assert_snapshot!(said(&cases.each_ref().map(String::as_str), about_rest));
+}
+
+/// The two wired panels of the shipped file, which are off by default.
+#[test]
+fn the_shipped_wiring_can_be_used() {
+    let shipped = include_str!("../config/door.toml");
+    for table in ["panel.gpio.chardev", "panel.gpio.rppal"] {
+        let lines = shipped.lines().skip_while(|line| *line != format!("#[{table}]"));
+        let lines = lines.take_while(|line| !line.is_empty()).filter(|line| !line.starts_with("# "));
+        let text: String = lines.map(|line| format!("{}\n", line.trim_start_matches('#'))).collect();
+        let text = format!("{text}{HUB}[[button]]\nid = \"flat-1\"\nlabel = \"A\"\nreceiver = {{ group = \"a\" }}\n");
+        DoorConfig::parse("door.toml", &text).unwrap_or_else(|said| panic!("[{table}]\n{said}"));
+    }
+}
+
+#[test]
 fn wrong_hubs_and_buttons() {
     let hub =
         |address: &str, credential: &str| format!("[hub]\naddress = {address}\ncredential = {credential}\n{BUTTON}");
@@ -183,7 +225,7 @@ fn the_shipped_files_are_whole_and_say_the_defaults() {
     let mut skipping = false;
     for line in text.lines() {
         if line.starts_with('[') || line.starts_with("#[") {
-            skipping = line.contains(".file]");
+            skipping = line.contains(".file]") || line.contains(".gpio.");
         }
         let optional = line.starts_with("#state-directory") || line.starts_with("#ca-file");
         if !skipping && !optional {
@@ -198,14 +240,30 @@ fn the_shipped_files_are_whole_and_say_the_defaults() {
 fn every_key_is_explained_in_the_shipped_file() {
     let shipped = include_str!("../config/door.toml");
     // Serde names the keys of a table when it meets one that it does not know.
-    for table in ["door", "hub", "gestures", "call", "video", "ice", "light", "log", "panel.page", "microphone.test"] {
+    for table in [
+        "door",
+        "hub",
+        "gestures",
+        "call",
+        "video",
+        "ice",
+        "light",
+        "log",
+        "panel.page",
+        "microphone.test",
+        "panel.gpio.chardev",
+        "panel.gpio.rppal",
+    ] {
         let said = about_door(&format!("[{table}]\nno-such-key = 1\n"));
         let keys = said
             .lines()
             .skip_while(|line| !line.contains("unknown key"))
             .find_map(|line| line.strip_prefix("  allowed: "));
         for key in keys.expect("the known keys are named").split(", ").map(|key| key.trim_matches('`')) {
-            let explained = shipped.lines().any(|line| line.trim_start_matches('#').starts_with(&format!("{key} = ")));
+            let explained = shipped
+                .lines()
+                .map(|line| line.trim_start_matches('#'))
+                .any(|line| line.starts_with(&format!("{key} = ")) || line.starts_with(&format!("{key}.")));
             assert!(explained, "[{table}] {key} is not in config/door.toml");
         }
     }

@@ -132,6 +132,7 @@ impl Trial {
             28 => signal_came(session_number, device, peer, answer_sdp()),
             29 => Event::LinkDown,
             30 => Event::LinkUp { calls: self.calls(turn) },
+            31 if turn.other.is_multiple_of(3) => Event::DevicesChanged { at_fault: turn.other.is_multiple_of(2) },
             31 => Event::StuckChanged { button: button(name), stuck: turn.other.is_multiple_of(2) },
             32 => Event::CapturingChanged {
                 camera: turn.other.is_multiple_of(2),

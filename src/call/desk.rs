@@ -30,6 +30,7 @@ pub(super) struct Desk {
     pub(super) camera: bool,
     pub(super) microphone: bool,
     pub(super) stuck: BTreeSet<ButtonId>,
+    pub(super) at_fault: bool,
     pub(super) queued: Option<ButtonId>,
     /// Sessions this door had or closed, the newest last.
     pub(super) met: VecDeque<SessionId>,
@@ -52,6 +53,7 @@ impl Desk {
             camera: false,
             microphone: false,
             stuck: BTreeSet::new(),
+            at_fault: false,
             queued: None,
             met: VecDeque::new(),
             acknowledgements: 0,

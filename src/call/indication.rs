@@ -18,6 +18,8 @@ pub struct Indication {
     pub press_waiting: Option<ButtonId>,
     /// A button is stuck.
     pub button_stuck: bool,
+    /// A device of the panel fails: a line, the relay, the light itself.
+    pub at_fault: bool,
     /// Counts presses that were understood but changed nothing: each step is one short blink.
     pub acknowledgements: u32,
     /// Counts presses that were refused: each step is one "no" blink.
@@ -35,6 +37,7 @@ impl Indication {
             microphone_in_use: false,
             press_waiting: None,
             button_stuck: false,
+            at_fault: false,
             acknowledgements: 0,
             refusals: 0,
         }

@@ -14,7 +14,7 @@
 //!    └──────────────────── 4 s ─────────────┘ (or Dialing, for a queued press)
 //! ```
 //!
-//! Facts that hold beside any phase (link, devices in use, stuck button, queued press) are named fields of the station.
+//! Facts that hold beside any phase (link, devices in use, stuck button, devices at fault, queued press) are named fields of the station.
 //!
 //! # Invariants
 //! Tested in `tests/station_properties.rs` over random sequences of events:
@@ -132,6 +132,11 @@ pub enum Event {
         peer: PeerId,
         /// What.
         signal: Signal,
+    },
+    /// Devices of the panel fail, or all work again.
+    DevicesChanged {
+        /// Whether any fails.
+        at_fault: bool,
     },
     /// A button is stuck, or is no longer.
     StuckChanged {

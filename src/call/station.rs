@@ -95,6 +95,7 @@ impl Station {
             microphone_in_use: self.desk.microphone,
             press_waiting: self.desk.queued.clone(),
             button_stuck: !self.desk.stuck.is_empty(),
+            at_fault: self.desk.at_fault,
             acknowledgements: self.desk.acknowledgements,
             refusals: self.desk.refusals,
         }
@@ -144,6 +145,10 @@ impl Phase {
             Event::Released(button) => self.released(desk, &button),
             Event::SessionRefused { session_id, refusal } => self.session_refused(desk, session_id, refusal),
             Event::ShutDown => self.shut_down(desk),
+            Event::DevicesChanged { at_fault } => {
+                desk.at_fault = at_fault;
+                self
+            }
             Event::StuckChanged { button, stuck } => {
                 if stuck {
                     desk.stuck.insert(button);

@@ -3,7 +3,6 @@
 //! Every key has its default here and its explanation in `config/door.toml`; a test holds the two together. Nothing here
 //! opens a device or reads a secret.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,7 +17,9 @@ use crate::panel::button::Timing;
 use crate::signaling::protocol::{CallType, Receiver};
 
 use super::Configuration;
+use super::diagnostics::Diagnostics;
 use super::document::Document;
+use super::panel::PanelTable;
 use super::value::{self, SecretSource};
 
 /// The whole file.
@@ -95,22 +96,6 @@ pub enum ReceiverTable {
     Group(Guid),
     /// One user.
     User(Uid),
-}
-
-/// `[panel.…]`: exactly one back end.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PanelTable {
-    /// A web page that stands for buttons and LEDs.
-    Page(PagePanelTable),
-}
-
-/// `[panel.page]`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct PagePanelTable {
-    /// Loopback only: whoever reaches it can press the buttons.
-    pub listen: SocketAddr,
 }
 
 /// `[gestures]`
@@ -289,6 +274,21 @@ impl LogLevel {
 }
 
 impl DoorConfig {
+    /// The panel alone, however wrong the rest of the file is: for a relay that must become safe.
+    ///
+    /// # Errors
+    /// This part cannot be read.
+    pub fn load_panel(path: &Path) -> Result<PanelTable, Diagnostics> {
+        let name = path.display().to_string();
+        let text = super::read_text(path, &name)?;
+        let mut document = Document::new(&name, &text);
+        match document.optional("panel") {
+            Some(panel) => Ok(panel),
+            None if document.has("panel") => Err(document.finish()),
+            None => Ok(PanelTable::default()),
+        }
+    }
+
     /// What the media worker needs to know.
     #[must_use]
     pub fn media_settings(&self) -> MediaSettings {
@@ -319,6 +319,7 @@ impl Configuration for DoorConfig {
         let hub = document.required("hub");
         let buttons: Vec<Option<ButtonTable>> = document.list("button");
         super::door_rules::check_buttons(&mut document, &buttons);
+        let all_read = buttons.iter().all(Option::is_some);
         let config = Self {
             door: document.table("door"),
             hub: hub.clone().unwrap_or_else(HubTable::nowhere),
@@ -338,6 +339,7 @@ impl Configuration for DoorConfig {
             super::door_rules::check_hub(&mut document, &config.hub);
         }
         super::door_rules::check_tables(&mut document, &config);
+        super::panel::check(&mut document, &config.panel, all_read.then_some(config.button.as_slice()));
         (hub.is_some().then_some(config), document)
     }
 
@@ -386,18 +388,6 @@ impl HubTable {
 impl Default for DoorTable {
     fn default() -> Self {
         Self { name: "Door".to_owned(), state_directory: None }
-    }
-}
-
-impl Default for PanelTable {
-    fn default() -> Self {
-        Self::Page(PagePanelTable::default())
-    }
-}
-
-impl Default for PagePanelTable {
-    fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8481)) }
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::document::Document;
 use super::door::{
-    ButtonTable, CallTable, CameraTable, DoorConfig, GesturesTable, HubTable, IceTable, MicrophoneTable, PanelTable,
-    SpeakerTable, VideoTable,
+    ButtonTable, CallTable, CameraTable, DoorConfig, GesturesTable, HubTable, IceTable, MicrophoneTable, SpeakerTable,
+    VideoTable,
 };
 use super::value::{format_duration, is_placeholder_host};
 
@@ -48,7 +48,6 @@ pub(super) fn check_tables(document: &mut Document<'_>, config: &DoorConfig) {
     if let Some(path) = &config.door.state_directory {
         check_path(document, "door.state-directory", path);
     }
-    check_panel(document, &config.panel);
     check_gestures(document, &config.gestures);
     check_call(document, &config.call);
     check_sources(document, config);
@@ -56,13 +55,6 @@ pub(super) fn check_tables(document: &mut Document<'_>, config: &DoorConfig) {
     check_ice(document, &config.ice);
     check_range(document, "light.leds", config.light.leds, 8, 64);
     check_range(document, "light.brightness", config.light.brightness, 1, 100);
-}
-
-fn check_panel(document: &mut Document<'_>, panel: &PanelTable) {
-    let PanelTable::Page(page) = panel;
-    if !page.listen.ip().is_loopback() {
-        document.error("panel.page.listen", "an address of this machine alone, such as \"127.0.0.1:8481\"");
-    }
 }
 
 fn check_gestures(document: &mut Document<'_>, gestures: &GesturesTable) {

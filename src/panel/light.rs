@@ -10,7 +10,8 @@
 //!    10            2     all but 0 and 6, the stage: the phase of the call
 //!    9             3
 //!     8           4      5 and 7 by turns: another button's press waits
-//!        7  6  5         6: trouble: link down (on), button stuck (double blink), both (on, with double gaps)
+//!        7  6  5         6: trouble: link down (on), a button stuck (two blinks), a device at fault (three blinks), both
+//!                           (two, then three); with the link down the blinks are gaps
 //! ```
 //! The microphone has no LED of its own: it is open only in connecting and ongoing, which nobody can mistake.
 
@@ -200,14 +201,19 @@ enum BlinkKind {
     Refused,
 }
 
-/// Whether the LED of trouble is on: eight steps of a quarter of a second.
+/// Whether the LED of trouble is on: two groups of blinks, each in ten steps of a quarter of a second.
 fn trouble(indication: &Indication, at: Moment) -> bool {
-    let double = matches!(at.since(Moment::START).as_millis() / 240 % 8, 0 | 2);
-    match (indication.link, indication.button_stuck) {
-        (LinkFact::Up, false) => false,
-        (LinkFact::Up, true) => double,
-        (LinkFact::Down, false) => true,
-        (LinkFact::Down, true) => !double,
+    let step = at.since(Moment::START).as_millis() / 240 % 20;
+    let (group, step) = (step / 10, step % 10);
+    let blink = match (indication.button_stuck, indication.at_fault) {
+        (false, false) => false,
+        (true, false) => matches!(step, 0 | 2),
+        (false, true) => matches!(step, 0 | 2 | 4),
+        (true, true) => matches!(step, 0 | 2) || (group == 1 && step == 4),
+    };
+    match indication.link {
+        LinkFact::Up => blink,
+        LinkFact::Down => !blink,
     }
 }
 

@@ -2,11 +2,14 @@
 //! here touch the world, and a failing back end never disturbs a call.
 
 pub mod button;
+pub mod fault;
+pub mod gpio;
 pub mod level;
 pub mod light;
 pub mod page;
 pub mod release;
 pub mod sound;
+pub mod wiring;
 
 use std::fmt;
 use std::future::Future;
@@ -65,7 +68,7 @@ pub struct Rgb {
 pub type Frame = Vec<Rgb>;
 
 /// Why a back end failed. The caller logs it, shows it and goes on.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{device}: {message}")]
 pub struct PanelError {
     /// Which device, in the installer's words.
@@ -80,7 +83,13 @@ pub type NextEdge<'a> = Pin<Box<dyn Future<Output = Result<Edge, PanelError>> + 
 /// Where edges come from.
 pub trait Lines: Send {
     /// Waits for the next edge of any line. Safe to drop and call again: no edge is lost.
+    /// An error is told once; the line is tried again, and gives an edge when it works.
     fn next_edge(&mut self) -> NextEdge<'_>;
+
+    /// The lines that do not work now.
+    fn faults(&self) -> Vec<PanelError> {
+        Vec::new()
+    }
 }
 
 /// Where frames go.
@@ -93,6 +102,11 @@ pub trait Strip: Send {
     /// # Errors
     /// The device failed; the next frame is tried all the same.
     fn show(&mut self, frame: &Frame) -> Result<(), PanelError>;
+
+    /// What does not work now.
+    fn faults(&self) -> Vec<PanelError> {
+        Vec::new()
+    }
 }
 
 /// The relay of the door release. It is released when it is dropped: its owner's end is the relay's.
@@ -102,4 +116,9 @@ pub trait Relay: Send {
     /// # Errors
     /// The device failed; the safe level is tried again.
     fn set(&mut self, energised: bool) -> Result<(), PanelError>;
+
+    /// What does not work now.
+    fn faults(&self) -> Vec<PanelError> {
+        Vec::new()
+    }
 }

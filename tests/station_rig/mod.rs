@@ -326,6 +326,7 @@ pub fn event_line(event: &Event) -> String {
         Event::SignalCame { session_id, device_id, peer, signal } => {
             format!("{} {} of {device_id} for {peer}", short(*session_id), signal_word(signal))
         }
+        Event::DevicesChanged { at_fault } => format!("devices at fault {at_fault}"),
         Event::StuckChanged { button, stuck } => format!("{button} stuck {stuck}"),
         Event::VerbAnswered { request, result: Ok(call) } => {
             format!("answer to {}: {} {:?}", verb_line(request), short(call.session_id), call.status)
@@ -409,6 +410,9 @@ fn indication_line(indication: &Indication) -> String {
     }
     if let Some(button) = &indication.press_waiting {
         write!(line, ", {button} waits").expect("a string takes text");
+    }
+    if indication.at_fault {
+        line.push_str(", at fault");
     }
     if indication.button_stuck {
         line.push_str(", stuck");

@@ -86,6 +86,22 @@ fn a_waiting_button_has_its_turn_after_a_residents_call_too() {
 }
 
 #[test]
+fn a_device_at_fault_is_shown_and_stops_no_call() {
+    let mut bench = bench();
+    bench.happens(Event::DevicesChanged { at_fault: true }).happens(pressed("front"));
+    bench.happens(Event::DevicesChanged { at_fault: false });
+    assert_snapshot!(bench.transcript(), @r"
+    0.000s > devices at fault true
+               show idle, at fault
+    0.000s > pressed front
+               ask initiate group flat #1
+               show dialing, at fault
+    0.000s > devices at fault false
+               show dialing
+    ");
+}
+
+#[test]
 fn a_stuck_button_is_shown_beside_any_phase() {
     let mut bench = bench();
     bench.happens(Event::StuckChanged { button: button("back"), stuck: true }).happens(pressed("front"));

@@ -1,0 +1,128 @@
+//! Why a device of the panel does not work, in the installer's words, and when to try it again.
+//!
+//! Pure: it opens nothing and never reads a clock.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use crate::panel::PanelError;
+
+/// What is wrong with a device, of the kinds that need different hands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FaultKind {
+    /// It is not there.
+    Missing,
+    /// Somebody else uses it.
+    Busy,
+    /// It is there, and not for us.
+    NoPermission,
+    /// It is there, and cannot do what is asked of it.
+    WrongFormat,
+    /// It failed.
+    Failed,
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "missing",
+            Self::Busy => "busy",
+            Self::NoPermission => "no permission",
+            Self::WrongFormat => "wrong format",
+            Self::Failed => "failed",
+        })
+    }
+}
+
+/// Why a device does not work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}: {message}")]
+pub struct Fault {
+    /// Which kind of trouble it is.
+    pub kind: FaultKind,
+    /// What exactly.
+    pub message: String,
+}
+
+impl Fault {
+    /// A fault of this kind.
+    #[must_use]
+    pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    /// What the operating system said about a device, by the name the installer knows.
+    #[must_use]
+    pub fn of_io(device: &str, error: &io::Error) -> Self {
+        let kind = match error.kind() {
+            io::ErrorKind::NotFound => FaultKind::Missing,
+            io::ErrorKind::PermissionDenied => FaultKind::NoPermission,
+            io::ErrorKind::ResourceBusy => FaultKind::Busy,
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => FaultKind::WrongFormat,
+            _other if matches!(error.raw_os_error(), Some(ENXIO | ENODEV)) => FaultKind::Missing,
+            _other => FaultKind::Failed,
+        };
+        Self::new(kind, format!("{device}: {error}"))
+    }
+
+    /// The same, said of a part of the panel.
+    #[must_use]
+    pub fn of(self, part: impl fmt::Display) -> PanelError {
+        PanelError { device: part.to_string(), message: self.to_string() }
+    }
+}
+
+/// "No such device or address" and "No such device", for which the standard library has no kind (errno(3)).
+const ENXIO: i32 = 6;
+const ENODEV: i32 = 19;
+
+const FIRST: Duration = Duration::from_millis(250);
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// How long to wait before a device is tried again: 0.25 s, 0.5 s … 5 s. Nobody else tries at the same time, so nothing
+/// is left to chance.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Retry {
+    failures: u32,
+}
+
+impl Retry {
+    /// The wait after one more failure.
+    pub fn wait(&mut self) -> Duration {
+        let wait = LONGEST.min(FIRST * 2_u32.saturating_pow(self.failures.min(10)));
+        self.failures = self.failures.saturating_add(1);
+        wait
+    }
+
+    /// It worked: the next failure is a first one.
+    pub fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_tried_every_five_seconds_at_last() {
+        let mut retry = Retry::default();
+        let waits: Vec<u128> = (0..7).map(|_| retry.wait().as_millis()).collect();
+        assert_eq!(waits, [250, 500, 1000, 2000, 4000, 5000, 5000]);
+        retry.reset();
+        assert_eq!(retry.wait(), FIRST);
+    }
+
+    #[test]
+    fn the_kinds_are_told_apart() {
+        let kind = |errno| Fault::of_io("x", &io::Error::from_raw_os_error(errno)).kind;
+        assert_eq!(kind(2), FaultKind::Missing);
+        assert_eq!(kind(19), FaultKind::Missing);
+        assert_eq!(kind(13), FaultKind::NoPermission);
+        assert_eq!(kind(1), FaultKind::NoPermission);
+        assert_eq!(kind(16), FaultKind::Busy);
+        assert_eq!(kind(22), FaultKind::WrongFormat);
+        assert_eq!(kind(5), FaultKind::Failed);
+    }
+}
