@@ -5,11 +5,11 @@
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::Configuration;
 use crate::config::diagnostics::Diagnostics;
@@ -53,7 +53,7 @@ enum Command {
         /// The door's configuration: it names the hub, and the file for the credential
         #[arg(long, value_name = "FILE", default_value = "/etc/doorward/door.toml")]
         config: PathBuf,
-        /// Write the credential here instead, for `LoadCredential=`
+        /// Write the credential here instead
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
@@ -76,6 +76,12 @@ enum Command {
     MediaWorker,
 }
 
+/// The command line's own description, for man pages and shell completions.
+#[must_use]
+pub fn description() -> clap::Command {
+    Arguments::command()
+}
+
 /// Runs what the command line asks for.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
@@ -89,8 +95,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match arguments.command {
         Command::Run { config } => run_door(&config),
         Command::Hub(arguments) => hub::command::run(arguments),
-        Command::Enrol { config, output } => match DoorConfig::load(&config) {
-            Ok(config) => finish(block_on(enrol(config, output))),
+        Command::Enrol { config: path, output } => match DoorConfig::load(&path) {
+            Ok(config) => finish(block_on(enrol(config, &path, output))),
             Err(diagnostics) => refuse(&diagnostics),
         },
         Command::Demo(arguments) => {
@@ -99,11 +105,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Command::Check { files } => check(&files),
         Command::RelaySafe { config } => finish(door::relay_safe(&config)),
-        Command::MediaWorker => media_worker(),
+        Command::MediaWorker => {
+            logging::start("info");
+            media_worker()
+        }
     }
 }
 
-fn run_door(path: &std::path::Path) -> ExitCode {
+fn run_door(path: &Path) -> ExitCode {
     let config = match DoorConfig::load(path) {
         Ok(config) => config,
         Err(diagnostics) => return refuse(&diagnostics),
@@ -123,12 +132,11 @@ fn run_door(path: &std::path::Path) -> ExitCode {
     finish(block_on(door::run(config, worker, ready, signals::stop())))
 }
 
-async fn enrol(config: DoorConfig, output: Option<PathBuf>) -> anyhow::Result<()> {
+async fn enrol(config: DoorConfig, config_file: &Path, output: Option<PathBuf>) -> anyhow::Result<()> {
     let path = match (output, config.hub.credential) {
         (Some(path), _) | (None, SecretSource::File(path)) => path,
-        (None, SecretSource::Credential(name)) => {
-            anyhow::bail!("the credential {name:?} is handed over by systemd: say with --output where its file is")
-        }
+        // Where the packages' units expect what they hand over.
+        (None, SecretSource::Credential(name)) => config_file.with_file_name(name),
     };
     let authority =
         config.hub.ca_file.as_ref().map(std::fs::read).transpose().context("the authority's certificates")?;
@@ -183,7 +191,7 @@ fn check(files: &[PathBuf]) -> ExitCode {
 }
 
 /// A file is the hub's by its tables, and by its name where it has none of either kind.
-fn is_hub(file: &std::path::Path) -> bool {
+fn is_hub(file: &Path) -> bool {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let has = |table: &str| text.lines().any(|line| line.trim_start().starts_with(table));
     if has("[[button]]") || has("[door]") || has("[hub]") {

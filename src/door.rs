@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use crate::call::{self, Action, Event, Rules, Station};
 use crate::clock;
 use crate::config::door::DoorConfig;
-use crate::daemon::notify;
+use crate::daemon::notify::{self, Watchdog};
 use crate::ids::RequestKey;
 use crate::media::protocol::{Order, Report, ToneStep};
 use crate::media::worker::{Patience, Worker, WorkerCommand, WorkerEvent};
@@ -71,6 +71,7 @@ pub async fn run(
         shown: Frame::new(),
         playing: None,
         unanswered: BTreeSet::new(),
+        watchdog: Watchdog::of_this_service(clock::now()),
     };
     ready(&Started { panel: door.page.as_ref().map(Page::address) });
     notify::ready();
@@ -144,6 +145,7 @@ struct Door {
     playing: Option<ToneStep>,
     /// Verbs whose answers a farewell waits for.
     unanswered: BTreeSet<RequestKey>,
+    watchdog: Watchdog,
 }
 
 impl Door {
@@ -177,6 +179,7 @@ impl Door {
             let now = clock::now();
             self.run_due(now);
             self.render(now);
+            self.watchdog.look(now, self.dead_part());
             if stopping.is_some_and(|deadline| now >= deadline || self.unanswered.is_empty()) {
                 return;
             }
@@ -210,7 +213,19 @@ impl Door {
         let buttons = self.buttons.poll_timeout().map(|(deadline, _)| deadline);
         let light = self.light.poll_timeout().map(|(deadline, _)| deadline);
         let sound = self.sound.poll_timeout(clock::now()).map(|(deadline, _)| deadline);
-        [station, buttons, light, sound].into_iter().flatten().min()
+        [station, buttons, light, sound, self.watchdog.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// What the door cannot do without and cannot mend. A worker that hangs is mended by its supervisor, a hub that is away
+    /// by the link.
+    fn dead_part(&self) -> Option<&'static str> {
+        if !self.worker.is_supervised() {
+            Some("the media worker's supervisor")
+        } else if !self.client.is_running() {
+            Some("signaling")
+        } else {
+            None
+        }
     }
 
     fn run_due(&mut self, now: Moment) {

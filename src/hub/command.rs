@@ -11,7 +11,7 @@ use super::administration::{Administration, ENROLMENT_LIFETIME, PAIRING_LIFETIME
 use super::directory::tables::DirectoryError;
 use super::directory::{Directory, Kind};
 use super::store::StoreError;
-use super::{HubError, run as run_hub};
+use super::{HubError, run_with_pulse};
 use crate::config::Configuration;
 use crate::config::hub::HubConfig;
 use crate::config::value::format_duration;
@@ -219,7 +219,7 @@ fn serve(config: HubConfig) -> Result<(), CommandError> {
         notify::ready();
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Runtime)?;
-    runtime.block_on(run_hub(config, ready, signals::stop()))?;
+    runtime.block_on(run_with_pulse(config, ready, notify::alive, signals::stop()))?;
     notify::stopping();
     Ok(())
 }

@@ -32,9 +32,11 @@ pub mod switchboard;
 pub mod tls;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
 use crate::config::hub::{HubConfig, IceServerTable};
@@ -44,7 +46,7 @@ use directory::desk::Desk;
 use history::History;
 use interface::Interface;
 use log::Log;
-use orders::Handle;
+use orders::{Handle, Order};
 use server::Server;
 use store::StoreError;
 use switchboard::{Settings, Switchboard};
@@ -91,6 +93,9 @@ impl HubError {
     }
 }
 
+/// How often the loop is asked whether it still answers.
+const PULSE: Duration = Duration::from_secs(1);
+
 /// Runs a hub until `shutdown`. `ready` hears the address once it listens: with port 0 the one that was found.
 ///
 /// # Errors
@@ -98,6 +103,19 @@ impl HubError {
 pub async fn run(
     config: HubConfig,
     ready: impl FnOnce(SocketAddr),
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), HubError> {
+    run_with_pulse(config, ready, || (), shutdown).await
+}
+
+/// The same, and `pulse` hears every second that connections are accepted and the loop answers.
+///
+/// # Errors
+/// It cannot start.
+pub async fn run_with_pulse(
+    config: HubConfig,
+    ready: impl FnOnce(SocketAddr),
+    pulse: impl Fn(),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), HubError> {
     let listen = config.server.listen;
@@ -116,6 +134,7 @@ pub async fn run(
     let (log, entries) = Log::open(state, &config.history)?;
     let (handle, inbox) = Handle::new(desk.directory());
     let board = Switchboard::restore(settings, desk.directory(), log, entries);
+    let beating = beat(handle.clone(), pulse);
     let interface = Interface::new(handle, desk, History::of(state), config.server.heartbeat);
 
     let failed = |error| HubError::Listen { address: listen, error };
@@ -131,6 +150,7 @@ pub async fn run(
     tokio::select! {
         () = server.serve() => {}
         () = shutdown => {}
+        () = beating => {}
         _ = &mut switchboard => warn!("the switchboard ended by itself"),
     }
     drop(stop);
@@ -139,6 +159,18 @@ pub async fn run(
     }
     info!("hub stopped");
     Ok(())
+}
+
+/// Never ends; a loop that does not answer any more is the end of the pulse.
+async fn beat(handle: Handle, pulse: impl Fn()) {
+    let mut beats = tokio::time::interval(PULSE);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        beats.tick().await;
+        if handle.ask(|answer| Order::Beat { answer }).await.is_ok() {
+            pulse();
+        }
+    }
 }
 
 fn ice_server(table: &IceServerTable) -> Result<IceServer, SecretError> {

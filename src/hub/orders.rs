@@ -75,6 +75,11 @@ pub enum Order {
         /// The calls.
         answer: oneshot::Sender<Result<Vec<Call>, Refusal>>,
     },
+    /// Whoever watches over the hub asks whether its loop turns.
+    Beat {
+        /// It does.
+        answer: oneshot::Sender<Result<(), Refusal>>,
+    },
     /// A device asks who it is.
     ReadMe {
         /// Which device.

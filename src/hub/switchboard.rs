@@ -110,6 +110,7 @@ impl Switchboard {
             Order::Verb { device, request, answer } => drop(answer.send(self.verb(&device, *request))),
             Order::ReadCall { device, session_id, answer } => drop(answer.send(self.party(session_id, &device))),
             Order::ReadActive { device, answer } => drop(answer.send(Ok(self.exchange.active_calls(&device)))),
+            Order::Beat { answer } => drop(answer.send(Ok(()))),
             Order::ReadMe { device, answer } => drop(answer.send(self.me(&device).ok_or_else(unauthorized))),
         }
     }

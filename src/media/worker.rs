@@ -138,6 +138,12 @@ impl Worker {
         Some(self.pid.load(Ordering::Relaxed)).filter(|&pid| pid != 0)
     }
 
+    /// Whether somebody keeps the child alive: it answers, or another is being started.
+    #[must_use]
+    pub fn is_supervised(&self) -> bool {
+        !self.orders.is_closed()
+    }
+
     /// Hands over an order. It is passed over if the child dies first: the door hears of that.
     ///
     /// # Errors

@@ -139,6 +139,12 @@ impl Client {
         Ok((Self { orders, keys }, events))
     }
 
+    /// Whether the task behind this handle lives. A hub that is away does not end it.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        !self.orders.is_closed()
+    }
+
     /// Asks without waiting; the answer comes as [`Told::Answered`]. The key is the caller's.
     pub fn ask(&self, request: VerbRequest) {
         self.order(link::Event::Asked(request));
