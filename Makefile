@@ -5,13 +5,19 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 # nextest where it is installed, cargo's own runner elsewhere: the same tests.
 TEST := $(shell command -v cargo-nextest >/dev/null && echo "nextest run --no-fail-fast" || echo "test --no-fail-fast")
 
-.PHONY: help demo demo-lan test test-quick browser-modules bench check
+# Pinned: what is built today is built the same next year.
+CARGO_DEB := 3.8.0
+
+.PHONY: help demo demo-lan test test-quick test-hardware browser-modules bench check manual deb deb-arm64 deb-armhf
 
 help:
 	@echo "make demo        hub, simulated door and app on this machine: installs what is missing, builds, runs"
 	@echo "make demo-lan    the same for a phone in the same network, with a certificate it makes"
 	@echo "make test        installs what is missing and runs every test"
 	@echo "make test-quick  the tests that need neither GStreamer nor a browser"
+	@echo "make test-hardware  the arm64 package in a virtual machine with the kernel's real drivers (as root; the first time long)"
+	@echo "make deb         Debian packages of station and hub for this machine, in target/debian"
+	@echo "make deb-arm64   the same for a 64-bit Raspberry Pi, in a clean chroot (as root); see cross/README.md"
 	@echo "make bench       prints the figures"
 	@echo "make check       formatting, lints and documentation, as .ci/run checks them"
 
@@ -44,3 +50,17 @@ check:
 	@cargo clippy --all-targets -- -D warnings
 	@cargo clippy --all-targets --no-default-features -- -D warnings
 	@RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --quiet
+
+manual:
+	@.ci/setup build
+	@cargo run --quiet --no-default-features --example manual -- target/manual
+
+# Two packages, two builds: the hub's has no GStreamer in it.
+deb: manual
+	@cargo-deb --version 2>/dev/null | grep -qx '$(CARGO_DEB)' || cargo install --quiet --locked --version '$(CARGO_DEB)' cargo-deb
+	@cargo deb --quiet --locked --profile firmware --no-strip --output target/debian/
+	@cargo deb --quiet --locked --profile firmware --no-strip --variant hub --output target/debian/
+	@ls -l target/debian/*.deb
+
+deb-arm64 deb-armhf: manual
+	@cross/build $(@:deb-%=%)
