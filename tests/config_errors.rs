@@ -213,7 +213,7 @@ fn the_shipped_files_are_whole_and_say_the_defaults() {
     let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
     HubConfig::load(&config.join("hub.toml")).expect("it is shipped");
     let shipped = DoorConfig::load(&config.join("door.toml")).expect("it is shipped");
-    let minimal = "[hub]\naddress = \"http://127.0.0.1:8080\"\ncredential.file = \"/etc/doorward/hub-credential\"\n\
+    let minimal = "[hub]\naddress = \"http://127.0.0.1:8080\"\ncredential.credential = \"hub-credential\"\n\
                    [[button]]\nid = \"flat-1\"\nlabel = \"Flat 1\"\nreceiver.group = \"flat-1\"\n";
     let minimal = DoorConfig::parse("door.toml", minimal).expect("everything else has a default");
     assert_eq!(shipped, minimal);
