@@ -23,6 +23,16 @@ pub fn wall() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Minutes since midnight, by the clock on the wall. Nothing while the clock cannot be right: a board without a clock of its
+/// own starts in 1970, or at the time of its system's build.
+#[must_use]
+pub fn minute_of_day() -> Option<u16> {
+    let now = jiff::ZonedDateTime::now();
+    let hours = u16::try_from(now.hour()).ok()?;
+    let minutes = u16::try_from(now.minute()).ok()?;
+    (now.year() >= 2026).then_some(hours * 60 + minutes)
+}
+
 /// Sleeps until a deadline; for ever if there is none.
 pub async fn sleep_until(deadline: Option<Moment>) {
     match deadline {

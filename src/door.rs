@@ -27,8 +27,10 @@ use crate::signaling::client::{self, Client, Told};
 use crate::signaling::protocol::VerbAnswer;
 
 mod dark;
+mod dimmer;
 mod panel;
 
+use dimmer::Dimmer;
 use panel::Panel;
 pub use panel::relay_safe;
 
@@ -60,7 +62,8 @@ pub async fn run(
     let door = Door {
         station: Station::new(rules(&config), clock::boot_id()),
         buttons: Buttons::new((&config.gestures).into(), config.button.iter().map(|button| button.id.clone())),
-        light: Light::new(strip.length()).with_brightness(config.light.brightness),
+        light: Light::new(strip.length()),
+        dimmer: Dimmer::new(&config.light, strip.is_dimmable()),
         sound: Sound::new(),
         strip,
         relay,
@@ -131,6 +134,7 @@ struct Door {
     station: Station,
     buttons: Buttons,
     light: Light,
+    dimmer: Dimmer,
     sound: Sound,
     strip: Box<dyn Strip>,
     relay: Option<Box<dyn Relay>>,
@@ -213,7 +217,8 @@ impl Door {
         let buttons = self.buttons.poll_timeout().map(|(deadline, _)| deadline);
         let light = self.light.poll_timeout().map(|(deadline, _)| deadline);
         let sound = self.sound.poll_timeout(clock::now()).map(|(deadline, _)| deadline);
-        [station, buttons, light, sound, self.watchdog.poll_timeout()].into_iter().flatten().min()
+        let others = [self.dimmer.due(), self.watchdog.poll_timeout()];
+        [station, buttons, light, sound].into_iter().chain(others).flatten().min()
     }
 
     /// What the door cannot do without and cannot mend. A worker that hangs is mended by its supervisor, a hub that is away
@@ -229,6 +234,9 @@ impl Door {
     }
 
     fn run_due(&mut self, now: Moment) {
+        if let Some(percent) = self.dimmer.look(now) {
+            self.light.dim_to(now, percent);
+        }
         let gestures = self.buttons.handle_timeout(now);
         self.gestures(now, gestures);
         let actions = self.station.handle_timeout(now);

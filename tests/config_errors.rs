@@ -111,15 +111,44 @@ fn wrong_lines() {
     insta::assert_snapshot!(said(&cases.each_ref().map(String::as_str), about_rest));
 }
 
-/// The two wired panels of the shipped file, which are off by default.
+#[test]
+fn wrong_lights() {
+    let cases = [
+        "[light]\nnight = { from = \"22\", until = \"06:00\", brightness = 10 }\n",
+        "[light]\nnight = { from = \"22:00\", until = \"24:00\", brightness = 10 }\n",
+        "[light]\nnight = { from = \"22:00\" }\n",
+        "[light]\ngamma = \"2.2\"\n",
+        "[strip.ws2811]\n",
+        "[strip.ws2812]\n",
+        "[strip.ws2812]\nspi = \"/dev/spidev0.0\"\n",
+        "[strip.ws2812]\nspi = { spidev = \"spidev0.0\" }\ncolours = \"grb\"\n",
+        "[strip.ws2812]\nspi = { spidev = \"spidev0.0\" }\n",
+        "[strip.apa102]\nspi = { rppal = { bus = 7, select = 3 } }\n",
+        "[strip.apa102]\nspi = { spidev = \"/dev/spidev0.0\" }\n[strip.none]\n",
+        "[strip.lamps]\nlines = [\"GPIO5\", \"GPIO5\"]\n",
+        "[light]\nleds = 1\n[strip.led-class]\nleds = [\"../brightness\"]\n",
+    ];
+    insta::assert_snapshot!(said(&cases, about_rest));
+}
+
+/// The back ends of the shipped file that are off by default.
 #[test]
 fn the_shipped_wiring_can_be_used() {
     let shipped = include_str!("../config/door.toml");
-    for table in ["panel.gpio.chardev", "panel.gpio.rppal"] {
+    let line = "[panel.gpio.chardev]\nbutton.flat-1.line = \"GPIO17\"\n";
+    for (table, rest) in [
+        ("panel.gpio.chardev", ""),
+        ("panel.gpio.rppal", ""),
+        ("strip.ws2812", line),
+        ("strip.apa102", line),
+        ("strip.lamps", &format!("{line}[light]\nleds = 3\n")),
+        ("strip.led-class", &format!("{line}[light]\nleds = 1\n")),
+    ] {
         let lines = shipped.lines().skip_while(|line| *line != format!("#[{table}]"));
         let lines = lines.take_while(|line| !line.is_empty()).filter(|line| !line.starts_with("# "));
         let text: String = lines.map(|line| format!("{}\n", line.trim_start_matches('#'))).collect();
-        let text = format!("{text}{HUB}[[button]]\nid = \"flat-1\"\nlabel = \"A\"\nreceiver = {{ group = \"a\" }}\n");
+        let button = "[[button]]\nid = \"flat-1\"\nlabel = \"A\"\nreceiver = { group = \"a\" }\n";
+        let text = format!("{text}{rest}{HUB}{button}");
         DoorConfig::parse("door.toml", &text).unwrap_or_else(|said| panic!("[{table}]\n{said}"));
     }
 }
@@ -167,7 +196,8 @@ fn values_out_of_range_all_at_once() {
         "[ice]\nmin-port = 50000\n",
         "[ice]\nmin-port = 50000\nmax-port = 50001\n",
         "[ice]\nmin-port = 80\nmax-port = 50001\n",
-        "[light]\nleds = 4\nbrightness = 0\n",
+        "[light]\nleds = 65\nbrightness = 0\nmilliamperes = 20\ngamma = 0.5\ntop = 66\n",
+        "[light]\ntop = 12\nnight = { from = \"06:00\", until = \"06:00\", brightness = 0 }\n",
     ];
     insta::assert_snapshot!(said(&cases, about_rest));
 }
@@ -225,9 +255,11 @@ fn the_shipped_files_are_whole_and_say_the_defaults() {
     let mut skipping = false;
     for line in text.lines() {
         if line.starts_with('[') || line.starts_with("#[") {
-            skipping = line.contains(".file]") || line.contains(".gpio.");
+            skipping = line.contains(".file]")
+                || line.contains(".gpio.")
+                || (line.contains("[strip.") && !line.contains("[strip.none]"));
         }
-        let optional = line.starts_with("#state-directory") || line.starts_with("#ca-file");
+        let optional = ["#state-directory", "#ca-file", "#night"].iter().any(|key| line.starts_with(key));
         if !skipping && !optional {
             let bare = line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line);
             writeln!(whole, "{bare}").expect("a text takes everything");
@@ -251,6 +283,12 @@ fn every_key_is_explained_in_the_shipped_file() {
         "log",
         "panel.page",
         "microphone.test",
+        "panel.gpio.chardev",
+        "panel.gpio.rppal",
+        "strip.ws2812",
+        "strip.apa102",
+        "strip.lamps",
+        "strip.led-class",
         "panel.gpio.chardev",
         "panel.gpio.rppal",
     ] {

@@ -15,7 +15,7 @@ use super::diagnostics::{Diagnostics, Finding, Severity, is_secret, nearest};
 const HIDDEN: &str = "a value that is not shown";
 
 /// Keys whose value is a table of one key, such as `{ group = "flat-1" }`.
-const TABLES_OF_ONE_KEY: [&str; 2] = ["receiver", "credential"];
+const TABLES_OF_ONE_KEY: [&str; 3] = ["receiver", "credential", "spi"];
 
 /// A file being read, and what was found wrong so far.
 #[derive(Debug)]
@@ -311,6 +311,7 @@ fn expectation(expected: &str) -> &str {
         "a sequence" => "a list",
         "path string" => "a path in quotes",
         "socket address" => "an address and a port in quotes, such as \"127.0.0.1:8481\"",
+        "f64" => "a number",
         "u8" => "a whole number from 0 to 255",
         "u16" => "a whole number from 0 to 65535",
         "u32" | "u64" | "usize" => "a whole number",

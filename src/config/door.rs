@@ -19,6 +19,7 @@ use crate::signaling::protocol::{CallType, Receiver};
 use super::Configuration;
 use super::diagnostics::Diagnostics;
 use super::document::Document;
+use super::light::{LightTable, StripTable};
 use super::panel::PanelTable;
 use super::value::{self, SecretSource};
 
@@ -49,6 +50,8 @@ pub struct DoorConfig {
     pub ice: IceTable,
     /// The ring of LEDs.
     pub light: LightTable,
+    /// The wire they are on.
+    pub strip: StripTable,
     /// What is logged.
     pub log: LogTable,
 }
@@ -224,16 +227,6 @@ pub struct IceTable {
     pub max_port: u16,
 }
 
-/// `[light]`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct LightTable {
-    /// How many LEDs the ring has.
-    pub leds: u8,
-    /// Percent.
-    pub brightness: u8,
-}
-
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -333,12 +326,14 @@ impl Configuration for DoorConfig {
             video: document.table("video"),
             ice: document.table("ice"),
             light: document.table("light"),
+            strip: document.table("strip"),
             log: document.table("log"),
         };
         if hub.is_some() {
             super::door_rules::check_hub(&mut document, &config.hub);
         }
         super::door_rules::check_tables(&mut document, &config);
+        super::light::check(&mut document, &config.light, &config.strip, &config.panel);
         super::panel::check(&mut document, &config.panel, all_read.then_some(config.button.as_slice()));
         (hub.is_some().then_some(config), document)
     }
@@ -442,11 +437,5 @@ impl Default for SpeakerTable {
 impl Default for VideoTable {
     fn default() -> Self {
         Self { codec: VideoCodec::Auto, width: 1280, height: 720, frame_rate: 15, bitrate: 1500 }
-    }
-}
-
-impl Default for LightTable {
-    fn default() -> Self {
-        Self { leds: 12, brightness: 60 }
     }
 }

@@ -53,8 +53,6 @@ pub(super) fn check_tables(document: &mut Document<'_>, config: &DoorConfig) {
     check_sources(document, config);
     check_video(document, &config.video);
     check_ice(document, &config.ice);
-    check_range(document, "light.leds", config.light.leds, 8, 64);
-    check_range(document, "light.brightness", config.light.brightness, 1, 100);
 }
 
 fn check_gestures(document: &mut Document<'_>, gestures: &GesturesTable) {
@@ -128,7 +126,7 @@ fn check_text(document: &mut Document<'_>, path: &str, text: &str) {
     }
 }
 
-fn check_path(document: &mut Document<'_>, key: &str, path: &Path) {
+pub(super) fn check_path(document: &mut Document<'_>, key: &str, path: &Path) {
     if !path.is_absolute() {
         document.error(key, "an absolute path");
     }
@@ -141,7 +139,7 @@ fn check_time(document: &mut Document<'_>, path: &str, time: Duration, least: Du
     }
 }
 
-fn check_range<N: PartialOrd + std::fmt::Display>(
+pub(super) fn check_range<N: PartialOrd + std::fmt::Display>(
     document: &mut Document<'_>,
     path: &str,
     found: N,

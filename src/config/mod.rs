@@ -7,6 +7,7 @@ pub mod document;
 pub mod door;
 mod door_rules;
 pub mod hub;
+pub mod light;
 pub mod panel;
 pub mod value;
 

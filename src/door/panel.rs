@@ -7,13 +7,20 @@ use std::path::Path;
 use anyhow::Context;
 
 use crate::config::door::DoorConfig;
+use crate::config::light::{
+    Apa102Table, Colours, LampsTable, LedClassTable, LightTable, SpiTable, StripTable, Ws2812Table,
+};
 use crate::config::panel::{GpioTable, PanelTable, WiringTable};
+use crate::panel::drive::Drive;
+use crate::panel::fault::{Fault, FaultKind};
 use crate::panel::gpio::Pins;
 use crate::panel::gpio::chardev::Chardev;
 use crate::panel::gpio::inputs::Inputs;
 use crate::panel::gpio::relay::{self, GpioRelay};
 use crate::panel::gpio::rppal::Rppal;
 use crate::panel::page::{self, Page, PageSettings};
+use crate::panel::strip::{Opener, WiredStrip, lamps, led_class, spi};
+use crate::panel::wiring::SpiLeds;
 use crate::panel::{Lines, Relay, Strip};
 
 use super::dark::Dark;
@@ -33,8 +40,8 @@ pub(super) struct Panel {
 /// Opens the panel, the relay before anything else. Lines that cannot be had now are tried again later.
 pub(super) async fn open(config: &DoorConfig) -> anyhow::Result<Panel> {
     match &config.panel {
-        PanelTable::Gpio(GpioTable::Chardev(table)) => Ok(open_lines(config, Chardev, table)),
-        PanelTable::Gpio(GpioTable::Rppal(table)) => Ok(open_lines(config, Rppal, table)),
+        PanelTable::Gpio(GpioTable::Chardev(table)) => open_lines(config, Chardev, table),
+        PanelTable::Gpio(GpioTable::Rppal(table)) => open_lines(config, Rppal, table),
         PanelTable::Page(table) => {
             let settings = PageSettings {
                 listen: table.listen,
@@ -48,11 +55,58 @@ pub(super) async fn open(config: &DoorConfig) -> anyhow::Result<Panel> {
     }
 }
 
-fn open_lines<P: Pins + Copy>(config: &DoorConfig, pins: P, table: &WiringTable<P::Name>) -> Panel {
+fn open_lines<P: Pins + Copy>(config: &DoorConfig, pins: P, table: &WiringTable<P::Name>) -> anyhow::Result<Panel> {
     let wiring = table.wiring();
     let relay = wiring.relay.map(|line| -> Box<dyn Relay> { Box::new(GpioRelay::new(pins, line)) });
     let lines = Box::new(Inputs::new(pins, wiring.inputs));
-    Panel { lines, strip: Box::new(Dark::new(config.light.leds)), relay, page: None }
+    Ok(Panel { lines, strip: open_strip(config).context("the light's thread")?, relay, page: None })
+}
+
+fn open_strip(config: &DoorConfig) -> std::io::Result<Box<dyn Strip>> {
+    let leds = usize::from(config.light.leds);
+    let (opener, drive) = match &config.strip {
+        StripTable::None(_) => return Ok(Box::new(Dark::new(config.light.leds))),
+        wired => (strip_opener(wired), strip_drive(wired, &config.light)),
+    };
+    Ok(Box::new(WiredStrip::start(leds, drive, opener)?))
+}
+
+/// What opens the strip, as often as it is lost.
+pub(super) fn strip_opener(strip: &StripTable) -> Opener {
+    match strip {
+        StripTable::Apa102(Apa102Table { spi }) => spi_opener(spi, SpiLeds::Apa102),
+        StripTable::LedClass(LedClassTable { leds }) => {
+            let leds = leds.clone();
+            Box::new(move || led_class::open(Path::new(led_class::CLASS), &leds))
+        }
+        StripTable::Lamps(LampsTable { lines, active }) => {
+            let (lines, active) = (lines.clone(), *active);
+            Box::new(move || lamps::open(&mut Chardev, &lines, active))
+        }
+        StripTable::None(_) => Box::new(|| Err(Fault::new(FaultKind::Missing, "there is no strip"))),
+        StripTable::Ws2812(Ws2812Table { spi, colours }) => spi_opener(
+            spi,
+            match colours {
+                Colours::Rgb => SpiLeds::Ws2812,
+                Colours::Rgbw => SpiLeds::Sk6812Rgbw,
+            },
+        ),
+    }
+}
+
+fn spi_opener(table: &SpiTable, leds: SpiLeds) -> Opener {
+    let name = table.name();
+    Box::new(move || spi::open(&name, leds))
+}
+
+/// Lamps are on or off, and a strip's current limit is not theirs.
+fn strip_drive(strip: &StripTable, light: &LightTable) -> Option<Drive> {
+    match strip {
+        StripTable::Apa102(_) | StripTable::Ws2812(_) => Some(light.drive()),
+        // Its LEDs have their own drivers, with limits of their own, and the order they are named in.
+        StripTable::LedClass(_) => Some(Drive { gamma: light.gamma, milliamperes: u16::MAX, top: 0, clockwise: true }),
+        StripTable::Lamps(_) | StripTable::None(_) => None,
+    }
 }
 
 /// Puts the relay of a daemon that died back to its safe level. Whatever else is wrong with the file is no reason not to.

@@ -17,6 +17,7 @@
 
 #![deny(clippy::disallowed_methods)]
 
+mod beacon;
 mod scene;
 
 use std::time::Duration;
@@ -41,6 +42,29 @@ pub enum Timer {
     Frame,
 }
 
+/// When the light is dimmed for the neighbours' sleep. Minutes since midnight, local time; `until` may lie on the next day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Night {
+    /// From here on.
+    pub from: u16,
+    /// Up to here.
+    pub until: u16,
+    /// Percent.
+    pub brightness: u8,
+}
+
+impl Night {
+    /// Whether this minute of the day belongs to it.
+    #[must_use]
+    pub const fn covers(&self, minute: u16) -> bool {
+        if self.from <= self.until {
+            self.from <= minute && minute < self.until
+        } else {
+            self.from <= minute || minute < self.until
+        }
+    }
+}
+
 /// The ring of LEDs.
 #[derive(Debug, Clone)]
 pub struct Light {
@@ -58,11 +82,11 @@ pub struct Light {
 }
 
 impl Light {
-    /// A ring of this many LEDs, 8 at least; nothing is shown yet.
+    /// A ring of this many LEDs; fewer than eight tell it by rhythm. Nothing is shown yet.
     #[must_use]
     pub fn new(leds: usize) -> Self {
         Self {
-            leds: leds.max(8),
+            leds: leds.max(1),
             brightness: 100,
             now: Moment::START,
             shown: None,
@@ -77,6 +101,13 @@ impl Light {
     #[must_use]
     pub fn with_brightness(self, percent: u8) -> Self {
         Self { brightness: u16::from(percent.clamp(1, 100)), ..self }
+    }
+
+    /// From now on at this many percent.
+    pub fn dim_to(&mut self, now: Moment, percent: u8) {
+        self.turn(now);
+        self.brightness = u16::from(percent.clamp(1, 100));
+        self.plan();
     }
 
     /// This is how things stand. A phase that goes on keeps its rhythm.
@@ -152,6 +183,9 @@ impl Light {
     fn draw(&self, at: Moment) -> Frame {
         let mut frame = vec![Rgb::default(); self.leds];
         let Some(shown) = &self.shown else { return frame };
+        if self.leds < beacon::RING {
+            return self.draw_beacon(shown, at);
+        }
         let mut stage = Stage::new(self.leds);
         scene::draw(&mut stage, &shown.indication.phase, at.since(shown.since));
         if let Some(blink) = &self.blink {
@@ -171,6 +205,14 @@ impl Light {
             *led = self.dim(*led);
         }
         frame
+    }
+
+    fn draw_beacon(&self, shown: &Shown, at: Moment) -> Frame {
+        let mut frame = beacon::draw(self.leds, &shown.indication, at.since(shown.since), at);
+        if let Some(blink) = &self.blink {
+            beacon::draw_blink(&mut frame, blink.kind, at.since(blink.since));
+        }
+        frame.into_iter().map(|led| self.dim(led)).collect()
     }
 
     /// What glows at all still glows at the lowest brightness.

@@ -2,6 +2,7 @@
 //! here touch the world, and a failing back end never disturbs a call.
 
 pub mod button;
+pub mod drive;
 pub mod fault;
 pub mod gpio;
 pub mod level;
@@ -9,6 +10,7 @@ pub mod light;
 pub mod page;
 pub mod release;
 pub mod sound;
+pub mod strip;
 pub mod wiring;
 
 use std::fmt;
@@ -96,6 +98,11 @@ pub trait Lines: Send {
 pub trait Strip: Send {
     /// How many LEDs there are.
     fn length(&self) -> usize;
+
+    /// Whether they have levels between dark and full light.
+    fn is_dimmable(&self) -> bool {
+        true
+    }
 
     /// Shows a frame. Must not block for longer than the wire takes.
     ///

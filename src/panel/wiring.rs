@@ -3,6 +3,7 @@
 //! `L` is how a back end names its lines. Nothing here opens one.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::Deserialize;
@@ -129,6 +130,40 @@ impl fmt::Display for LineName {
             Self::Named(name) => f.write_str(name),
         }
     }
+}
+
+/// Where LEDs are shifted out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SpiName {
+    /// A device of the kernel's spidev.
+    Spidev(PathBuf),
+    /// A bus of a Raspberry Pi, through rppal.
+    Rppal {
+        /// 0 to 6.
+        bus: u8,
+        /// 0 to 2.
+        select: u8,
+    },
+}
+
+impl fmt::Display for SpiName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Spidev(path) => write!(f, "{}", path.display()),
+            Self::Rppal { bus, select } => write!(f, "SPI {bus}.{select}"),
+        }
+    }
+}
+
+/// Which LEDs are shifted out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpiLeds {
+    /// APA102 or SK9822: data and clock.
+    Apa102,
+    /// SK6812 with a white LED beside the coloured ones: data alone.
+    Sk6812Rgbw,
+    /// WS2812 or SK6812: data alone.
+    Ws2812,
 }
 
 /// A line of a Raspberry Pi, as Broadcom numbers them: `17` is pin 11 of the header.

@@ -288,13 +288,38 @@ fn one_more_phone_keeps_the_rhythm() {
     assert_eq!(film.iter().map(line).collect::<Vec<_>>()[3..], whole[3..50]);
 }
 
+#[test]
+fn a_night_may_end_on_the_next_day() {
+    let night = |from, until| Night { from, until, brightness: 10 };
+    let covered = |night: Night| (0..1440).filter(|minute| night.covers(*minute)).collect::<Vec<u16>>();
+    assert_eq!(covered(night(60, 120)), (60..120).collect::<Vec<_>>());
+    assert_eq!(covered(night(1380, 60)), (0..60).chain(1380..1440).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_light_is_dimmed_at_once_and_never_goes_out() {
+    let mut light = Light::new(LEDS);
+    light.show(Moment::START, &Indication::of(Phase::Ongoing));
+    let bright = light.frame(Moment::START);
+    assert_eq!(light.poll_timeout(), None);
+    light.dim_to(Moment::from_millis(1), 10);
+    assert!(light.poll_timeout().is_some(), "the same picture, but darker");
+    let dark = light.frame(Moment::from_millis(2));
+    assert!(
+        bright
+            .iter()
+            .zip(&dark)
+            .all(|(bright, dark)| dark.green <= bright.green && (dark.green > 0) == (bright.green > 0))
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     /// Who draws only when a frame is due misses none.
     #[test]
     fn frames_are_due_exactly_when_they_differ(
-        steps in prop::collection::vec((0usize..608, 0u64..2_500), 1..5), leds in 8usize..40,
+        steps in prop::collection::vec((0usize..608, 0u64..2_500), 1..5), leds in 1usize..40,
     ) {
         let all = indications();
         let (mut lazy, mut eager) = (Light::new(leds), Light::new(leds));
