@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use doorward::hub::exchange::{Change, Entry, Exchange, Initiation, Member, MemberDevice, Output, Rules};
-use doorward::ids::{DeviceId, SessionId};
+use doorward::ids::{DeviceId, PeerId, SessionId};
 use doorward::moment::Moment;
 use doorward::redacted::Redacted;
 use doorward::signaling::protocol::{
@@ -248,8 +248,8 @@ impl Hub {
                     self.out.push((conn, HubFrame::Signal { session_id, device_id: device_id(who), peer, signal }));
                 }
             }
-            ClientFrame::StartSession { session_id, token, .. } => {
-                if let Err(error) = self.start_session(now, session_id, who, conn, token.expose()) {
+            ClientFrame::StartSession { session_id, token, keeps } => {
+                if let Err(error) = self.start_session(now, session_id, (who, conn), token.expose(), keeps) {
                     self.out.push((conn, HubFrame::SessionRefused { session_id, error }));
                 }
             }
@@ -265,9 +265,9 @@ impl Hub {
         &mut self,
         now: Moment,
         session_id: SessionId,
-        who: usize,
-        conn: u64,
+        (who, conn): (usize, u64),
         token: &str,
+        keeps: Option<PeerId>,
     ) -> Result<(), Refusal> {
         let Some(process) = &mut self.process else { return Ok(()) };
         let good = process
@@ -280,7 +280,7 @@ impl Hub {
         let role = process.exchange.admit(session_id, &leg(who))?;
         process.of_session.insert((session_id, who), conn);
         self.out.push((conn, HubFrame::SessionStarted { session_id, role }));
-        self.append(now, session_id, Change::Join { leg: leg(who), keeps: None });
+        self.append(now, session_id, Change::Join { leg: leg(who), keeps });
         Ok(())
     }
 

@@ -342,7 +342,10 @@ impl Town {
                     self.open_socket(who);
                 }
                 link::Action::Post(request) => self.post(who, request),
-                link::Action::Send(frame) => self.send_up(who, frame),
+                link::Action::Send(frame) => {
+                    let frame = self.as_sent(who, frame);
+                    self.send_up(who, frame);
+                }
                 link::Action::Tell(what) => told.push(what),
             }
         }

@@ -10,8 +10,8 @@ use doorward::moment::Moment;
 use doorward::redacted::Redacted;
 use doorward::signaling::link::{self, Link, Told};
 use doorward::signaling::protocol::{
-    Call, CallStatus, CallType, ErrorCode, Event, EventKind, Metadata, ParticipantState, Receiver, Refusal,
-    RejectStatus, Signal, Verb, VerbAnswer, VerbRequest,
+    Call, CallStatus, CallType, ClientFrame, ErrorCode, Event, EventKind, Metadata, ParticipantState, Receiver,
+    Refusal, RejectStatus, Signal, Verb, VerbAnswer, VerbRequest,
 };
 
 use super::door::signature;
@@ -194,6 +194,18 @@ impl Town {
             self.conclude(phone, session);
         }
         self.obey_link(phone + DOORS, orders);
+    }
+
+    /// A page says which connection it still has when it starts its session again.
+    pub(super) fn as_sent(&self, who: usize, frame: ClientFrame) -> ClientFrame {
+        let app = who.checked_sub(DOORS).and_then(|phone| self.phones[phone].app.as_ref());
+        match (app, frame) {
+            (Some(app), ClientFrame::StartSession { session_id, token, .. }) => {
+                let keeps = app.media.get(&session_id).copied().flatten();
+                ClientFrame::StartSession { session_id, token, keeps }
+            }
+            (_, frame) => frame,
+        }
     }
 
     fn ask_as(&mut self, phone: usize, verb: Verb) {
