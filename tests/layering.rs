@@ -45,6 +45,7 @@ const LAYERS: [Layer; 6] = [
         modules: &[
             "audit::file",
             "clock",
+            "control",
             "daemon",
             "hub",
             "media",

@@ -1,0 +1,249 @@
+//! The control socket: what somebody on this machine asks of the running door station (`doorward status`, `press`, `open`).
+//! One line of JSON in, one out, on a Unix socket that belongs to root and the service's group.
+//!
+//! Decides nothing: every question goes to the door's loop, which answers it in its turn.
+
+use std::io::{self, BufRead, Write as _};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::ids::{ButtonId, SessionId};
+
+/// A question is short.
+const LONGEST_LINE: u64 = 4096;
+/// For the question to come, and for the answer to be read.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Questions that wait for the loop. More of them wait on their sockets.
+const WAITING: usize = 8;
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum Question {
+    /// How the station is.
+    Status,
+    /// Press this button and let go.
+    Press(ButtonId),
+    /// Open the door, as the administrator.
+    Open,
+}
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Answer {
+    /// It is done.
+    Done,
+    /// It is not done, and why.
+    Refused(String),
+    /// How the station is.
+    Status(Box<Status>),
+}
+
+/// How the station is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// Of the program.
+    pub version: String,
+    /// The door's name.
+    pub door: String,
+    /// Seconds since it is ready.
+    pub up_for: u64,
+    /// Where the call stands: `idle`, `dialing`, `ringing`, …, or how the last one went.
+    pub phase: String,
+    /// The call, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<SessionId>,
+    /// Whether the hub is reached.
+    pub hub_reached: bool,
+    /// The video encoder of the media worker; nothing while it is being started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoder: Option<String>,
+    /// How often the media worker was started anew.
+    pub worker_restarts: u32,
+    /// Whether the camera is open.
+    pub camera: bool,
+    /// Whether the microphone is open.
+    pub microphone: bool,
+    /// Every button.
+    pub buttons: Vec<ButtonStatus>,
+    /// What does not work, in words.
+    pub troubles: Vec<String>,
+}
+
+/// How a button is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ButtonStatus {
+    /// Its name in the configuration.
+    pub id: ButtonId,
+    /// What is written on it.
+    pub label: String,
+    /// Pressed for so long that it is ignored.
+    pub stuck: bool,
+}
+
+/// A question, and the way back.
+#[derive(Debug)]
+pub struct Asked {
+    /// What is asked.
+    pub question: Question,
+    answer: oneshot::Sender<Answer>,
+}
+
+impl Asked {
+    /// Answers. Whoever asked may be gone.
+    pub fn answer(self, answer: Answer) {
+        let _ = self.answer.send(answer);
+    }
+}
+
+/// The listening socket, removed with this value.
+#[derive(Debug)]
+pub struct Control {
+    path: PathBuf,
+    questions: mpsc::Receiver<Asked>,
+}
+
+impl Control {
+    /// Listens at this path.
+    ///
+    /// # Errors
+    /// The socket cannot be made, or another station listens there.
+    pub fn listen(path: &Path) -> io::Result<Self> {
+        if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            return Err(io::Error::new(io::ErrorKind::AddrInUse, "another door station listens there"));
+        }
+        // Left by one that was killed.
+        if let Err(error) = std::fs::remove_file(path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(error);
+        }
+        let listener = UnixListener::bind(path)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+        let (questions_in, questions) = mpsc::channel(WAITING);
+        tokio::spawn(serve(listener, questions_in));
+        Ok(Self { path: path.to_owned(), questions })
+    }
+
+    /// The next question. Safe to drop and call again.
+    pub async fn next(&mut self) -> Option<Asked> {
+        self.questions.recv().await
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        // Gone already, or the next start removes it.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+async fn serve(listener: UnixListener, questions: mpsc::Sender<Asked>) {
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = questions.closed() => return,
+        };
+        match stream {
+            Ok((stream, _)) => {
+                let questions = questions.clone();
+                tokio::spawn(async move {
+                    // Whoever asks too slowly, or goes away, has no answer.
+                    let _ = tokio::time::timeout(PATIENCE, converse(stream, questions)).await;
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the control socket cannot be read");
+                tokio::time::sleep(PATIENCE).await;
+            }
+        }
+    }
+}
+
+async fn converse(mut stream: UnixStream, questions: mpsc::Sender<Asked>) -> io::Result<()> {
+    let mut line = String::new();
+    let (read, mut write) = stream.split();
+    BufReader::new(read.take(LONGEST_LINE)).read_line(&mut line).await?;
+    let answer = match serde_json::from_str(&line) {
+        Ok(question) => {
+            let (answer, answered) = oneshot::channel();
+            let sent = questions.send(Asked { question, answer }).await;
+            let stopping = || Answer::Refused("the station is stopping".to_owned());
+            if sent.is_ok() { answered.await.unwrap_or_else(|_| stopping()) } else { stopping() }
+        }
+        Err(error) => Answer::Refused(format!("not a question: {error}")),
+    };
+    let mut text = serde_json::to_string(&answer).expect("an answer holds only words and numbers");
+    text.push('\n');
+    write.write_all(text.as_bytes()).await
+}
+
+/// Asks a running station, and waits for its answer.
+///
+/// # Errors
+/// None listens there, or it does not answer.
+pub fn ask(path: &Path, question: &Question) -> io::Result<Answer> {
+    let mut stream = std::os::unix::net::UnixStream::connect(path)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let text = serde_json::to_string(question).expect("a question holds only words");
+    writeln!(stream, "{text}")?;
+    let mut line = String::new();
+    io::BufReader::new(stream).read_line(&mut line)?;
+    serde_json::from_str(&line).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_question_is_answered_and_nonsense_refused() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("door.sock");
+        let mut control = Control::listen(&path).expect("a free path");
+        assert_eq!(Control::listen(&path).expect_err("it is taken").kind(), io::ErrorKind::AddrInUse);
+        let mode = std::fs::metadata(&path).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o660);
+
+        let button: ButtonId = "flat-1".parse().expect("a word");
+        let question = Question::Press(button.clone());
+        let asking = tokio::task::spawn_blocking({
+            let (path, question) = (path.clone(), question.clone());
+            move || ask(&path, &question)
+        });
+        let asked = control.next().await.expect("it listens");
+        assert_eq!(asked.question, question);
+        asked.answer(Answer::Done);
+        assert_eq!(asking.await.expect("no panic").expect("an answer"), Answer::Done);
+
+        let mut stream = UnixStream::connect(&path).await.expect("it listens");
+        stream.write_all(b"{\"explode\":{}}\n").await.expect("it reads");
+        let mut said = String::new();
+        stream.read_to_string(&mut said).await.expect("it answers");
+        assert!(said.starts_with("{\"refused\":\"not a question: unknown variant `explode`"), "{said}");
+
+        drop(control);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_socket_that_a_killed_station_left_is_replaced() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("door.sock");
+        drop(std::os::unix::net::UnixListener::bind(&path).expect("a free path"));
+        assert!(path.exists());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let _guard = runtime.enter();
+        assert!(Control::listen(&path).is_ok());
+    }
+}
