@@ -3,7 +3,6 @@
 mod hub_house;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use doorward::ids::PeerId;
 use doorward::signaling::protocol::{
@@ -343,13 +342,8 @@ async fn the_history_has_what_concerns_oneself() {
         let calls = body["calls"].as_array().expect("a list").clone();
         calls.iter().map(|call| call["sessionId"].as_str().expect("a call").to_owned()).collect::<Vec<_>>()
     };
-    // It is written behind.
-    let written = async {
-        while history(&front, "").await.len() < 3 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(hub_house::DEADLINE, written).await.expect("it is written in milliseconds");
+    // It is written behind, but whoever was answered finds the call there.
+    assert_eq!(history(&front, "").await.len(), 3);
     assert_eq!(history(&anna, "").await, [&sessions[2][..], &sessions[0]]);
     assert_eq!(history(&carl, "").await, [&sessions[1][..]]);
     assert_eq!(history(&front, "?limit=2").await, [&sessions[2][..], &sessions[1]]);

@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use tracing::error;
 
 use super::directory::{Directory, Kind};
-use super::log;
+use super::log::{self, Progress};
 use super::store::{self, StoreError};
 use crate::ids::{DeviceId, SessionId, Uid};
 use crate::signaling::protocol::{Call, ErrorCode, Refusal};
@@ -40,16 +40,17 @@ impl Concern {
 #[derive(Debug, Clone)]
 pub struct History {
     path: PathBuf,
+    log: Progress,
 }
 
 const CONCERNS: &str = "(door = ?1 OR initiator = ?1 OR user = ?1 OR EXISTS
     (SELECT 1 FROM json_each(?2) WHERE guid = value ->> 0 AND initiated_at >= value ->> 1))";
 
 impl History {
-    /// Of this state directory.
+    /// Of this state directory, in step with its log: whoever was told of a call's end finds it in the history.
     #[must_use]
-    pub fn of(state_directory: &Path) -> Self {
-        Self { path: log::path(state_directory) }
+    pub fn of(state_directory: &Path, log: Progress) -> Self {
+        Self { path: log::path(state_directory), log }
     }
 
     /// The latest calls that concern a user, begun before a time (milliseconds since 1970).
@@ -87,6 +88,7 @@ impl History {
         &self,
         query: impl FnOnce(&rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Refusal> {
+        self.log.clone().caught_up().await;
         let path = self.path.clone();
         let read = tokio::task::spawn_blocking(move || query(&store::open_for_reading(&path)?)).await;
         match read {

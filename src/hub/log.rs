@@ -3,11 +3,14 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, params};
+use tokio::sync::watch;
 use tracing::{error, warn};
 
 use super::exchange::Entry;
@@ -48,6 +51,9 @@ const BATCH: usize = 256;
 /// A disk that needs longer to settle does not keep the hub from its calls.
 const SETTLE: Duration = Duration::from_secs(5);
 
+/// A reader of the history does not wait longer for the writer.
+const CATCH_UP: Duration = Duration::from_secs(2);
+
 /// After a failed write the next try waits this long.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -80,7 +86,25 @@ impl Record {
 #[derive(Debug)]
 pub struct Log {
     records: SyncSender<Record>,
+    progress: Progress,
     thread: JoinHandle<()>,
+}
+
+/// How far the writer is, for readers of what it writes.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    given: Arc<AtomicU64>,
+    done: watch::Receiver<u64>,
+}
+
+impl Progress {
+    /// Waits until all that was given so far is written, or two seconds.
+    pub async fn caught_up(&mut self) {
+        let given = self.given.load(Ordering::Acquire);
+        let written = self.done.wait_for(|done| *done >= given);
+        // A disk that is slower, or a writer that is gone, is reported where it happens.
+        drop(tokio::time::timeout(CATCH_UP, written).await);
+    }
 }
 
 /// The file in a state directory.
@@ -100,12 +124,21 @@ impl Log {
         let boot = kernel_boot();
         let entries = read_entries(&connection, &boot, clock::now())?;
         let (records, inbox) = sync_channel(QUEUE);
-        let writer = Writer { connection, boot, keep: keep.clone(), waiting: VecDeque::new(), archived: CUT_EVERY };
+        let (done_in, done) = watch::channel(0);
+        let progress = Progress { given: Arc::default(), done };
+        let waiting = VecDeque::new();
+        let writer = Writer { connection, boot, keep: keep.clone(), waiting, archived: CUT_EVERY, done: done_in };
         let thread = std::thread::Builder::new()
             .name("hub-log".to_owned())
             .spawn(move || writer.run(&inbox))
             .map_err(|error| StoreError::File { path: "thread hub-log".to_owned(), error })?;
-        Ok((Self { records, thread }, entries))
+        Ok((Self { records, progress, thread }, entries))
+    }
+
+    /// For readers of what this log writes.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
     }
 
     /// Keeps an entry.
@@ -133,7 +166,7 @@ impl Log {
 
     /// Writes what is waiting, and stops.
     pub fn close(self) {
-        let Self { records, thread } = self;
+        let Self { records, thread, .. } = self;
         drop(records);
         if thread.join().is_err() {
             error!("the log's writer failed");
@@ -142,7 +175,9 @@ impl Log {
 
     fn send(&self, record: Record) {
         match self.records.try_send(record) {
-            Ok(()) => {}
+            Ok(()) => {
+                self.progress.given.fetch_add(1, Ordering::Release);
+            }
             Err(TrySendError::Full(_)) => error!("the disk is too slow, an entry of the log is lost"),
             Err(TrySendError::Disconnected(_)) => error!("the log's writer is gone, an entry of the log is lost"),
         }
@@ -155,6 +190,8 @@ struct Writer {
     keep: HistoryTable,
     waiting: VecDeque<Record>,
     archived: u32,
+    /// Records that are written or given up.
+    done: watch::Sender<u64>,
 }
 
 impl Writer {
@@ -177,12 +214,14 @@ impl Writer {
     fn write(&mut self) -> bool {
         while self.waiting.len() > QUEUE {
             self.waiting.pop_front();
+            self.done.send_modify(|done| *done += 1);
         }
         let batch = self.waiting.len().min(BATCH);
         if let Err(error) = self.write_batch(batch) {
             error!(%error, waiting = self.waiting.len(), "the log cannot be written");
             return false;
         }
+        self.done.send_modify(|done| *done += batch as u64);
         let settled: Vec<_> = self.waiting.drain(..batch).filter_map(Record::settled).collect();
         if !settled.is_empty()
             && let Err(error) = self.connection.pragma(None, "wal_checkpoint", "full", |_| Ok(()))

@@ -132,10 +132,11 @@ pub async fn run_with_pulse(
     let state = &config.server.state_directory;
     let desk = Desk::open(state)?;
     let (log, entries) = Log::open(state, &config.history)?;
+    let history = History::of(state, log.progress());
     let (handle, inbox) = Handle::new(desk.directory());
     let board = Switchboard::restore(settings, desk.directory(), log, entries);
     let beating = beat(handle.clone(), pulse);
-    let interface = Interface::new(handle, desk, History::of(state), config.server.heartbeat);
+    let interface = Interface::new(handle, desk, history, config.server.heartbeat);
 
     let failed = |error| HubError::Listen { address: listen, error };
     let listener = TcpListener::bind(listen).await.map_err(failed)?;
