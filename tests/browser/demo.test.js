@@ -65,11 +65,11 @@ async function media(page) {
 const button = (page, name) => page.getByRole('button', { name, exact: true });
 const phase = (page, at) => page.locator(`.call[data-phase="${at}"]`).waitFor();
 const quiet = (page) => page.getByText('All quiet at the door').waitFor();
-const sees = (page) => until('moving pictures', async () => (await media(page)).frames > 10, 15_000);
+const sees = (page) => until('moving pictures', async () => (await media(page)).frames > 10);
 const talks = async (page) => {
   await phase(page, 'talking');
-  await until('sound from the door', async () => (await media(page)).energy > 0, 15_000);
-  await until('sound at the door', async () => (await panel.told()).dbfs > -60, 15_000);
+  await until('sound from the door', async () => (await media(page)).energy > 0);
+  await until('sound at the door', async () => (await panel.told()).dbfs > -60);
 };
 
 test('press, both look, one answers, both hear, hang up', async () => {
@@ -92,7 +92,7 @@ test('press, both look, one answers, both hear, hang up', async () => {
   await until('sound at the door again', async () => (await panel.told()).dbfs > -60);
   await button(anna.page, 'Hang up').click();
   await quiet(anna.page);
-  await until('the door is idle', async () => /ready|idle/i.test((await panel.told()).status), 15_000);
+  await until('the door is idle', async () => /ready|idle/i.test((await panel.told()).status));
 });
 
 test('declined by all; cancelled at the door; the door hangs up', async () => {
