@@ -7,6 +7,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -15,8 +16,9 @@ use crate::config::Configuration;
 use crate::config::diagnostics::Diagnostics;
 use crate::config::door::DoorConfig;
 use crate::config::hub::HubConfig;
-use crate::config::value::SecretSource;
+use crate::config::value::{self, SecretSource};
 use crate::daemon::{logging, signals};
+use crate::door::hardware;
 use crate::media::worker::WorkerCommand;
 use crate::redacted::Redacted;
 use crate::signaling::enrolment;
@@ -24,6 +26,8 @@ use crate::{demo, door, hub};
 
 /// Wrong words on the command line.
 const USAGE: u8 = 64;
+/// Something that is needed is not there.
+const UNAVAILABLE: u8 = 69;
 /// A bug, or a world that does not do what it promises.
 const INTERNAL: u8 = 70;
 /// A file that may not be read.
@@ -62,8 +66,14 @@ enum Command {
     /// Check configuration files and print every problem with its place
     Check {
         /// door.toml or hub.toml
-        #[arg(required = true, value_name = "FILE")]
+        #[arg(required_unless_present = "hardware", value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// Open every device that the door's file names (default: /etc/doorward/door.toml) and say what to do about it
+        #[arg(long)]
+        hardware: bool,
+        /// Watch the lines for this long, such as 60s, and report noise
+        #[arg(long, value_name = "TIME", requires = "hardware", value_parser = lasting)]
+        watch_buttons: Option<Duration>,
     },
     /// Put the relay of the door release back to its safe level, for a daemon that died
     RelaySafe {
@@ -103,7 +113,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             logging::start("warn");
             finish(block_on(demo::run(arguments, signals::stop())))
         }
-        Command::Check { files } => check(&files),
+        Command::Check { files, hardware: false, watch_buttons: _ } => check(&files),
+        Command::Check { files, hardware: true, watch_buttons } => check_hardware(files, watch_buttons),
         Command::RelaySafe { config } => finish(door::relay_safe(&config)),
         Command::MediaWorker => {
             logging::start("info");
@@ -188,6 +199,42 @@ fn check(files: &[PathBuf]) -> ExitCode {
         failed |= diagnostics.has_errors();
     }
     if failed { ExitCode::from(CONFIGURATION) } else { ExitCode::SUCCESS }
+}
+
+/// What `--watch-buttons` takes.
+fn lasting(text: &str) -> Result<Duration, String> {
+    let most = Duration::from_secs(3600);
+    let time = value::parse_duration(text).filter(|time| *time <= most);
+    time.ok_or_else(|| "a time up to an hour with its unit, such as 60s".to_owned())
+}
+
+/// Opens every device of the door, after its file is found good.
+fn check_hardware(mut files: Vec<PathBuf>, watching: Option<Duration>) -> ExitCode {
+    if files.is_empty() {
+        files.push(PathBuf::from("/etc/doorward/door.toml"));
+    }
+    let mut failed = false;
+    for file in &files {
+        let config = match DoorConfig::load(file) {
+            Ok(config) => config,
+            Err(diagnostics) => return refuse(&diagnostics),
+        };
+        let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
+        let looked = block_on(async {
+            let findings = hardware::check(&config).await;
+            print!("{}", hardware::table(&findings, &groups));
+            if let Some(lasting) = watching {
+                println!("\nWatching every line for {}: press each button.", value::format_duration(lasting));
+                print!("{}", hardware::watch(&config, lasting).await);
+            }
+            Ok(findings.iter().any(|finding| finding.state.is_err()))
+        });
+        match looked {
+            Ok(found) => failed |= found,
+            Err(error) => return finish(Err(error)),
+        }
+    }
+    if failed { ExitCode::from(UNAVAILABLE) } else { ExitCode::SUCCESS }
 }
 
 /// A file is the hub's by its tables, and by its name where it has none of either kind.

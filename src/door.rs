@@ -28,6 +28,7 @@ use crate::signaling::protocol::VerbAnswer;
 
 mod dark;
 mod dimmer;
+pub mod hardware;
 mod panel;
 
 use dimmer::Dimmer;

@@ -98,3 +98,74 @@ fn an_enrolment_that_fails_leaves_the_credential_that_was_there() {
     assert_eq!(kept, "the one there was\n");
     assert!(!directory.path().join("credential.new").exists());
 }
+
+/// A door whose lines are on a chip that no machine has.
+fn wired_door_toml(directory: &Path) -> String {
+    let credential = written(directory, "credential", "0123456789abcdef0123456789abcdef\n");
+    let text = format!(
+        "[hub]\naddress = \"http://127.0.0.1:9\"\ncredential = {{ file = {credential:?} }}\n\
+         [[button]]\nid = \"one\"\nlabel = \"One\"\nreceiver = {{ group = \"flat-1\" }}\n\
+         [panel.gpio.chardev]\nbutton.one.line = \"no-such-chip:0\"\nrelay.line = \"no-such-chip:1\"\n\
+         [strip.ws2812]\nspi = {{ spidev = \"/dev/no-such-bus\" }}\n"
+    );
+    written(directory, "door.toml", &text)
+}
+
+#[test]
+fn missing_hardware_is_listed_with_what_to_do() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let output = doorward(&["check", "--hardware", &wired_door_toml(directory.path()), "--watch-buttons", "100ms"]);
+    assert_eq!(output.status.code(), Some(69), "{}", error_of(&output));
+    let table = String::from_utf8_lossy(&output.stdout).into_owned();
+    for part in ["button one  no-such-chip:0", "relay       no-such-chip:1", "light       /dev/no-such-bus"] {
+        let line = table.lines().find(|line| line.starts_with(part)).unwrap_or_else(|| panic!("{part}:\n{table}"));
+        assert!(line.contains("  missing  "), "{line}");
+    }
+    assert!(table.contains("dtparam=spi=on"), "{table}");
+    assert!(table.contains("Watching every line for 100ms"), "{table}");
+    assert_eq!(doorward(&["check", "--hardware", "--watch-buttons", "2d"]).status.code(), Some(64));
+}
+
+#[test]
+fn a_relay_becomes_safe_whatever_else_is_wrong_with_the_file() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let page = door_toml(directory.path(), "[call]\nno-such-key = 1\n");
+    assert_eq!(doorward(&["relay-safe", "--config", &page]).status.code(), Some(0), "there is no relay to make safe");
+    let path = wired_door_toml(directory.path());
+    let text = std::fs::read_to_string(&path).expect("it was just written");
+    std::fs::write(&path, text.replace("[hub]", "[hut]")).expect("it is writable");
+    let output = doorward(&["relay-safe", "--config", &path]);
+    assert!(!output.status.success());
+    assert!(error_of(&output).contains("the relay on no-such-chip:1: missing"), "{}", error_of(&output));
+}
+
+#[cfg(feature = "media")]
+#[test]
+fn a_door_without_its_lines_starts_and_says_what_is_missing() {
+    use std::io::BufRead;
+
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_doorward"))
+        .args(["run", "--config", &wired_door_toml(directory.path())])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the binary was built for this test");
+    let mut ready = String::new();
+    let mut output = std::io::BufReader::new(child.stdout.take().expect("it is piped"));
+    output.read_line(&mut ready).expect("it starts");
+    assert_eq!(ready, "ready\n");
+    let mut missing = ["the relay cannot be switched", "a line cannot be read", "the light failed"].to_vec();
+    let errors = std::io::BufReader::new(child.stderr.take().expect("it is piped"));
+    for line in errors.lines() {
+        let line = line.expect("it is text");
+        missing.retain(|part| !line.contains(part));
+        if missing.is_empty() {
+            break;
+        }
+    }
+    assert!(child.try_wait().expect("it is our child").is_none(), "it stays up");
+    child.kill().expect("it is our child");
+    child.wait().expect("it is our child");
+    assert_eq!(missing, Vec::<&str>::new());
+}

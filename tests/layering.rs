@@ -27,6 +27,7 @@ const LAYERS: [Layer; 6] = [
             "panel::fault",
             "panel::level",
             "panel::light",
+            "panel::noise",
             "panel::release",
             "panel::sound",
             "panel::wiring",

@@ -7,6 +7,7 @@ pub mod fault;
 pub mod gpio;
 pub mod level;
 pub mod light;
+pub mod noise;
 pub mod page;
 pub mod release;
 pub mod sound;

@@ -67,7 +67,7 @@ impl Pins for Chardev {
         if line.active == Level::Low {
             builder.as_active_low();
         }
-        let request = builder.request().map_err(|error| place.fault(&error))?;
+        let request = builder.request().map_err(|error| place.refusal(&error))?;
         // The request owns its descriptor for as long as it lives, which is what `register` wants to have promised.
         #[expect(deprecated, reason = "its successor cannot be called without unsafe code")]
         let request = AsyncFd::new(request).map_err(|error| Fault::of_io(&place.to_string(), &error))?;
@@ -81,7 +81,7 @@ impl Pins for Chardev {
         if line.active == Level::Low {
             builder.as_active_low();
         }
-        let request = builder.as_output(value(energised)).request().map_err(|error| place.fault(&error))?;
+        let request = builder.as_output(value(energised)).request().map_err(|error| place.refusal(&error))?;
         Ok(ChardevOutput { request, place })
     }
 }
@@ -145,18 +145,23 @@ impl OutputPin for ChardevOutput {
 }
 
 impl Place {
-    /// What an error at this line means.
+    /// Why this line could not be had.
+    fn refusal(&self, error: &gpiocdev::Error) -> Fault {
+        let info = Chip::from_path(&self.chip).and_then(|chip| chip.line_info(self.offset));
+        match info {
+            Ok(info) if info.used => {
+                let by = if info.consumer.is_empty() { "the kernel" } else { &info.consumer };
+                Fault::new(FaultKind::Busy, format!("{self} is used by {by}"))
+            }
+            Ok(_) | Err(_) => self.fault(error),
+        }
+    }
+
+    /// What an error at this line means, once it is ours.
     fn fault(&self, error: &gpiocdev::Error) -> Fault {
-        let unplugged = std::fs::metadata(&self.chip).is_err();
-        let consumer = Chip::from_path(&self.chip)
-            .and_then(|chip| chip.line_info(self.offset))
-            .ok()
-            .filter(|info| info.used && info.consumer != CONSUMER)
-            .map(|info| if info.consumer.is_empty() { "the kernel".to_owned() } else { info.consumer });
-        match consumer {
-            _ if unplugged => Fault::new(FaultKind::Missing, format!("{self}: the chip is gone")),
-            Some(consumer) => Fault::new(FaultKind::Busy, format!("{self} is used by {consumer}")),
-            None => Fault::new(FaultKind::Failed, format!("{self}: {error}")),
+        match std::fs::metadata(&self.chip) {
+            Ok(_) => Fault::new(FaultKind::Failed, format!("{self}: {error}")),
+            Err(_) => Fault::new(FaultKind::Missing, format!("{self}: the chip is gone")),
         }
     }
 }
