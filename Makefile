@@ -64,3 +64,8 @@ deb: manual
 
 deb-arm64 deb-armhf: manual
 	@cross/build $(@:deb-%=%)
+
+# Needs root, and the first time half an hour: the chroot, the root file system and the packages are kept in target/.
+test-hardware: deb-arm64
+	@tests/hardware/prepare
+	@DOORWARD_PACKAGE="$$(ls -t $(CURDIR)/target/debian/doorward_*_arm64.deb | head -n1)" cargo test --quiet --no-default-features --test hardware

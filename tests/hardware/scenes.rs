@@ -1,0 +1,393 @@
+//! The cases. Each finds the door at rest and leaves it at rest.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+
+use crate::house::{House, Phone};
+use crate::machine::{Machine, Workshop};
+use crate::pins::{BUTTON_1, BUTTON_2, RELAY, REQUEST_TO_EXIT};
+
+/// A ring, a pulse, a status: nothing of the door takes longer on an emulated processor unless it is broken.
+const SOON: Duration = Duration::from_secs(20);
+/// Long enough to hear what must not happen.
+const A_WHILE: Duration = Duration::from_secs(4);
+
+/// As configured.
+const PULSE: Duration = Duration::from_secs(2);
+/// How far a pulse may be off, on a processor that others use too.
+const SLACK: Duration = Duration::from_millis(700);
+/// How often the power is cut, unless DOORWARD_POWER_CUTS says otherwise.
+const POWER_CUTS: u32 = 10;
+
+/// A case: its name says what holds.
+pub struct Scene {
+    pub name: &'static str,
+    /// `Some` is the reason why it could not be tried here.
+    act: fn(&mut Stage<'_>) -> anyhow::Result<Option<String>>,
+}
+
+pub const SCENES: &[Scene] = &[
+    Scene { name: "a press on the pin rings at the resident", act: press_rings },
+    Scene { name: "a second button rings its own flat", act: second_button },
+    Scene { name: "twenty edges in ten milliseconds are one call", act: bounce },
+    Scene { name: "glitches shorter than `confirm` are none", act: glitch },
+    Scene { name: "a button held for ten seconds is one call and a stuck button", act: held },
+    Scene { name: "the hub's unit of the package serves on loopback", act: hub_unit },
+    Scene { name: "a hung daemon is killed by the watchdog and started again", act: watchdog },
+    Scene { name: "at rest the relay is without current", act: relay_at_rest },
+    Scene { name: "request to exit is a pulse of the right length", act: request_to_exit },
+    Scene { name: "a daemon killed within a pulse leaves the relay safe within a second", act: killed_in_a_pulse },
+    Scene { name: "the sandbox refuses what a door does not need", act: sandbox },
+    Scene { name: "five deaths within a minute leave a light that blinks", act: degraded },
+    Scene { name: "power cuts while state is written lose nothing that was acknowledged", act: power_cuts },
+];
+
+/// A machine with an enrolled door, its house, and a phone of each flat.
+pub struct Stage<'a> {
+    pub machine: Machine,
+    pub anna: Phone,
+    pub clara: Phone,
+    pub house: &'a House,
+    workshop: &'a Workshop,
+    disk: PathBuf,
+    figures: Vec<(String, String)>,
+}
+
+impl<'a> Stage<'a> {
+    /// Boots, installs the package, enrols the door, and waits until it is ready.
+    pub fn set_up(workshop: &'a Workshop, house: &'a House, package: &Path) -> anyhow::Result<Self> {
+        let share = workshop.share()?;
+        fs::copy(package, share.join("doorward.deb")).with_context(|| format!("{}", package.display()))?;
+        fs::write(share.join("door.toml"), door_toml(house))?;
+        fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hardware/guest/sandbox"), share.join("sandbox"))?;
+        fs::write(share.join("hub-credential"), &house.credential)?;
+        fs::write(share.join("hub-ca.pem"), &house.authority)?;
+        let mut figures = Vec::new();
+        let size = fs::metadata(package)?.len();
+        figures.push(("package of the station, arm64".to_owned(), format!("{:.1} MB", mega(size))));
+
+        let disk = workshop.disk("first.qcow2", None)?;
+        let mut machine = workshop.power_on(&disk, "")?;
+        println!("the machine is up after {:.1} s", machine.answered.as_secs_f64());
+        machine.run("systemctl is-system-running --wait || true; modprobe spi-gpio")?;
+        machine.run("dpkg -i /share/doorward.deb")?;
+        let state =
+            machine.run("systemctl show -P ActiveState doorward; systemctl show -P ConditionResult doorward")?;
+        ensure!(state.split_whitespace().eq(["inactive", "no"]), "not enrolled, not started: {state}");
+        machine.run(
+            "cp /share/door.toml /etc/doorward/door.toml; cp /share/hub-ca.pem /etc/doorward/\n\
+             install -m 600 /share/hub-credential /etc/doorward/hub-credential\n\
+             doorward check /etc/doorward/door.toml && systemctl start doorward",
+        )?;
+        let binary: u64 = machine.run("stat -c %s /usr/bin/doorward")?.parse()?;
+        figures.push(("binary, arm64".to_owned(), format!("{:.1} MB", mega(binary))));
+        let began = machine.run("systemctl show -P ExecMainStartTimestampMonotonic doorward")?.parse::<u64>()?;
+        let ready = machine.run("systemctl show -P ActiveEnterTimestampMonotonic doorward")?.parse::<u64>()?;
+        figures.push(("start of the daemon to READY=1".to_owned(), format!("{:.0} ms", (ready - began) as f64 / 1e3)));
+        let score = machine.run("systemd-analyze security --no-pager doorward | tail -n1")?;
+        figures.push(("systemd-analyze security".to_owned(), score.trim_start_matches("→ ").to_owned()));
+        let (anna, clara) = (house.phone("anna")?, house.phone("clara")?);
+        let mut stage = Self { machine, anna, clara, house, workshop, disk, figures };
+        stage.wait_for_hub()?;
+        Ok(stage)
+    }
+
+    /// Plays one scene from rest to rest.
+    pub fn play(&mut self, scene: &Scene) -> anyhow::Result<Option<String>> {
+        self.anna.forget();
+        self.clara.forget();
+        self.machine.pins.clear();
+        (scene.act)(self)
+    }
+
+    /// What the door logged last.
+    pub fn evidence(&mut self) -> String {
+        let log = self
+            .machine
+            .try_run("journalctl -u doorward -n 25 -o cat --no-pager; systemctl status doorward | head -n 12");
+        log.map_or_else(|error| format!("{error:#}"), |done| done.text)
+    }
+
+    pub fn figures(&self) -> &[(String, String)] {
+        &self.figures
+    }
+
+    fn figure(&mut self, name: &str, value: String) {
+        self.figures.push((name.to_owned(), value));
+    }
+
+    fn wait_for_hub(&mut self) -> anyhow::Result<()> {
+        self.machine
+            .wait_for("the door reaches the hub", "journalctl -u doorward -o cat -b | grep -q 'the hub is reached'")
+            .map(drop)
+    }
+
+    /// Down for a tenth of a second.
+    fn press(&mut self, line: u8) -> anyhow::Result<std::time::Instant> {
+        let at = self.machine.pins.set(line, true)?;
+        std::thread::sleep(Duration::from_millis(100));
+        self.machine.pins.set(line, false)?;
+        Ok(at)
+    }
+
+    /// The caller hangs up, and the door is at rest again.
+    fn calm_down(&mut self, session: doorward::ids::SessionId) -> anyhow::Result<()> {
+        use doorward::signaling::protocol::RejectStatus;
+        let handle = self.house.handle.clone();
+        // The only member of a flat: its refusal ends the call.
+        let client = self.anna.client.clone();
+        if handle.block_on(client.reject(session, RejectStatus::Rejected)).is_err() {
+            let client = self.clara.client.clone();
+            handle.block_on(client.reject(session, RejectStatus::Rejected))?;
+        }
+        self.rest()
+    }
+
+    fn rest(&mut self) -> anyhow::Result<()> {
+        self.machine
+            .wait_for("the door is at rest", "systemctl show -P StatusText doorward | grep -q '^Idle'")
+            .map(drop)
+    }
+}
+
+fn door_toml(house: &House) -> String {
+    format!(
+        "[door]\nname = \"Front door\"\nstate-directory = \"/var/lib/doorward\"\n\
+         [hub]\naddress = \"{}\"\ncredential = {{ credential = \"hub-credential\" }}\nca-file = \"/etc/doorward/hub-ca.pem\"\n\
+         [[button]]\nid = \"flat-1\"\nlabel = \"Flat 1\"\nreceiver = {{ group = \"flat-1\" }}\n\
+         [[button]]\nid = \"flat-2\"\nlabel = \"Flat 2\"\nreceiver = {{ group = \"flat-2\" }}\n\
+         [panel.gpio.chardev]\n\
+         button.flat-1 = {{ line = \"BTN_1\", active = \"high\" }}\n\
+         button.flat-2 = {{ line = \"BTN_2\", active = \"high\" }}\n\
+         door-contact = {{ line = \"DOOR_CONTACT\", active = \"high\" }}\n\
+         request-to-exit = {{ line = \"REX\", active = \"high\" }}\n\
+         tamper = {{ line = \"TAMPER\", active = \"high\" }}\n\
+         relay = {{ line = \"RELAY\" }}\n\
+         [video]\nwidth = 320\nheight = 240\nframe-rate = 5\n",
+        house.address_inside()
+    )
+}
+
+fn mega(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+fn milliseconds(duration: Duration) -> String {
+    format!("{:.0} ms", duration.as_secs_f64() * 1e3)
+}
+
+fn press_rings(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
+    let pressed = stage.press(BUTTON_1)?;
+    let (rang, session) = stage.anna.rings(SOON)?;
+    ensure!(stage.clara.rings_counted(A_WHILE) == 0, "the other flat rings too");
+    stage.figure("press on the pin to the ring at the resident", milliseconds(rang - pressed));
+    stage.figure("power-on to the first ring, with installation", milliseconds(rang - stage.machine.started));
+    stage.calm_down(session)?;
+    Ok(None)
+}
+
+fn second_button(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
+    stage.press(BUTTON_2)?;
+    let (_, session) = stage.clara.rings(SOON)?;
+    ensure!(stage.anna.rings_counted(A_WHILE) == 0, "the other flat rings too");
+    stage.calm_down(session)?;
+    Ok(None)
+}
+
+fn bounce(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
+    for edge in 0..20 {
+        stage.machine.pins.set(BUTTON_1, edge % 2 == 0)?;
+        std::thread::sleep(Duration::from_micros(500));
+    }
+    stage.press(BUTTON_1)?;
+    let (_, session) = stage.anna.rings(SOON)?;
+    ensure!(stage.anna.rings_counted(A_WHILE) == 0, "it rings again");
+    stage.calm_down(session)?;
+    Ok(None)
+}
+
+fn glitch(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
+    for _ in 0..20 {
+        stage.machine.pins.set(BUTTON_1, true)?;
+        stage.machine.pins.set(BUTTON_1, false)?;
+        std::thread::sleep(Duration::from_millis(150));
+    }
+    ensure!(stage.anna.rings_counted(A_WHILE) == 0, "a glitch rings");
+    Ok(None)
+}
+
+fn held(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
+    stage.machine.pins.set(BUTTON_1, true)?;
+    let (_, session) = stage.anna.rings(SOON)?;
+    // As the door logs it: the gesture, with its button as a field of the journal.
+    stage.machine.wait_for(
+        "the stuck button is reported",
+        "journalctl -u doorward BUTTON=flat-1 -o cat | grep -q . && journalctl -u doorward -o json | grep -q '\"KIND\":\"Stuck\"'",
+    )?;
+    ensure!(stage.anna.rings_counted(A_WHILE) == 0, "it rings again");
+    // The other button works meanwhile, once the first call is over.
+    stage.calm_down(session)?;
+    stage.press(BUTTON_2)?;
+    let (_, other) = stage.clara.rings(SOON)?;
+    stage.machine.pins.set(BUTTON_1, false)?;
+    stage.calm_down(other)?;
+    stage.machine.wait_for("it is free again", "journalctl -u doorward -o json | grep -q '\"KIND\":\"Freed\"'")?;
+    Ok(None)
+}
+
+fn hub_unit(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
+    stage.machine.run("systemctl start doorward-hub")?;
+    stage
+        .machine
+        .run("exec 9<>/dev/tcp/127.0.0.1/8080; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&9; head -n1 <&9 | grep -q 200")?;
+    stage.machine.run("systemctl stop doorward-hub && [ $(systemctl show -P Result doorward-hub) = success ]")?;
+    Ok(None)
+}
+
+fn watchdog(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
+    let before = stage.machine.run("systemctl show -P MainPID doorward")?;
+    stage.machine.run(&format!("kill -STOP {before}"))?;
+    stage.machine.wait_for(
+        "it is started again",
+        &format!("[ $(systemctl show -P NRestarts doorward) -ge 1 ] && [ $(systemctl show -P MainPID doorward) != {before} ] && [ $(systemctl show -P SubState doorward) = running ]"),
+    )?;
+    let log = stage.machine.run("journalctl -u doorward -o cat | grep -i watchdog")?;
+    ensure!(log.contains("timeout"), "{log}");
+    stage.machine.wait_for(
+        "the new one reaches the hub",
+        "[ $(journalctl -u doorward -o cat | grep -c 'the hub is reached') -ge 2 ]",
+    )?;
+    stage.press(BUTTON_1)?;
+    let (_, session) = stage.anna.rings(SOON)?;
+    stage.calm_down(session)?;
+    Ok(None)
+}
+
+fn relay_at_rest(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
+    stage.machine.run("systemctl restart doorward")?;
+    stage.wait_for_hub()?;
+    let edges = stage.machine.pins.all(Duration::from_secs(1));
+    ensure!(!edges.iter().any(|edge| edge.line == RELAY && edge.high), "a start is no opening: {edges:?}");
+    let held = stage.machine.run("grep -h . /sys/kernel/debug/gpio 2>/dev/null || (mount -t debugfs none /sys/kernel/debug; cat /sys/kernel/debug/gpio)")?;
+    let line = held.lines().find(|line| line.contains("(RELAY")).context("the kernel knows the line")?;
+    ensure!(line.contains("out lo"), "the daemon holds it, low: {line}");
+    Ok(None)
+}
+
+/// Whether this station has a door release; why not, otherwise.
+fn without_release(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
+    let has = stage.machine.try_run("doorward audit --help")?.code == 0;
+    Ok((!has).then(|| "this station's version has no door release".to_owned()))
+}
+
+fn request_to_exit(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
+    if let Some(reason) = without_release(stage)? {
+        return Ok(Some(reason));
+    }
+    stage.machine.pins.clear();
+    let pressed = stage.press(REQUEST_TO_EXIT)?;
+    let on = stage.machine.pins.edge(RELAY, true, SOON)?;
+    let off = stage.machine.pins.edge(RELAY, false, SOON)?;
+    let length = off.at - on.at;
+    ensure!(length.abs_diff(PULSE) < SLACK, "the pulse is {length:?} long, not {PULSE:?}");
+    let more = stage.machine.pins.all(A_WHILE);
+    ensure!(!more.iter().any(|edge| edge.line == RELAY), "one press, one pulse: {more:?}");
+    stage.figure("request to exit on the pin to current in the relay", milliseconds(on.at - pressed));
+    stage.figure("length of the pulse (2 s are configured)", milliseconds(length));
+    stage.machine.run("doorward audit verify && doorward audit show | grep -i exit")?;
+    Ok(None)
+}
+
+fn killed_in_a_pulse(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
+    if let Some(reason) = without_release(stage)? {
+        return Ok(Some(reason));
+    }
+    stage.machine.pins.clear();
+    stage.press(REQUEST_TO_EXIT)?;
+    stage.machine.pins.edge(RELAY, true, SOON)?;
+    let killed = std::time::Instant::now();
+    stage.machine.run("systemctl kill -s KILL --kill-who=main doorward")?;
+    let off = stage.machine.pins.edge(RELAY, false, SOON)?;
+    let took = off.at.saturating_duration_since(killed);
+    stage.figure("SIGKILL within a pulse to the relay's safe level", milliseconds(took));
+    // A second on the board; the emulated processor needs that for a process to start.
+    ensure!(took < Duration::from_secs(1) + SLACK, "it took {took:?}");
+    stage.machine.wait_for("it is started again", "systemctl is-active doorward")?;
+    Ok(None)
+}
+
+/// The hub's administration says that somebody lives here; the power goes. It must not have forgotten them.
+fn power_cuts(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
+    let cuts = std::env::var("DOORWARD_POWER_CUTS").ok().and_then(|cuts| cuts.parse().ok()).unwrap_or(POWER_CUTS);
+    stage.machine.run("systemctl enable --now doorward-hub 2>&1; sync")?;
+    let mut acknowledged: Vec<String> = Vec::new();
+    let mut to_press = Duration::ZERO;
+    for cut in 0..cuts {
+        // It goes on by itself, and says on the console what is done.
+        stage.machine.run(&format!(
+            "(for i in $(seq 1000); do runuser -u doorward-hub -- doorward hub user add c{cut}-$i --name Cut && echo \"ack c{cut}-$i.\" > /dev/ttyAMA0; done) >/dev/null 2>&1 &"
+        ))?;
+        std::thread::sleep(Duration::from_millis(3_000 + u64::from(cut) * 173));
+        stage.machine.cut_power()?;
+        let console = stage.machine.console();
+        acknowledged.extend(
+            console.split("ack ").skip(1).filter_map(|rest| rest.split_once('.').map(|(uid, _)| uid.to_owned())),
+        );
+        stage.machine = stage.workshop.power_on(&stage.disk, "")?;
+        stage
+            .machine
+            .wait_for("the station works", "systemctl is-active doorward && systemctl is-active doorward-hub")?;
+        to_press = stage.machine.started.elapsed();
+        let known = stage.machine.run("runuser -u doorward-hub -- doorward hub user list")?;
+        for uid in &acknowledged {
+            ensure!(known.contains(uid.as_str()), "{uid} was acknowledged before cut {cut}, and is gone\n{known}");
+        }
+        ensure!(stage.machine.try_run("doorward audit verify")?.code != 65, "the audit log is broken after cut {cut}");
+    }
+    ensure!(!acknowledged.is_empty(), "nothing was written, so nothing was proved");
+    stage.figure("power-on to the first possible press", milliseconds(to_press));
+    stage.figure("power cuts, with acknowledged writes before them", format!("{cuts}, {}", acknowledged.len()));
+    stage.wait_for_hub()?;
+    stage.press(BUTTON_1)?;
+    let (_, session) = stage.anna.rings(SOON)?;
+    stage.calm_down(session)?;
+    Ok(None)
+}
+
+/// As root, so that it is the sandbox that refuses and not the modes of files.
+fn sandbox(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
+    stage.machine.run(
+        "mkdir -p /run/systemd/system/doorward.service.d\n\
+         printf '[Service]\\nUser=root\\nExecStartPre=/share/sandbox\\n' > /run/systemd/system/doorward.service.d/probe.conf\n\
+         systemctl daemon-reload; systemctl restart doorward",
+    )?;
+    let said = stage.machine.run("journalctl -u doorward -o cat | grep '^sandbox'")?;
+    stage
+        .machine
+        .run("rm -r /run/systemd/system/doorward.service.d; systemctl daemon-reload; systemctl restart doorward")?;
+    stage.wait_for_hub()?;
+    let open: Vec<&str> = said.lines().filter(|line| line.starts_with("sandbox allows")).collect();
+    let expected = ["sandbox allows gpiochip0", "sandbox allows its state"];
+    ensure!(open == expected, "allowed are {open:?}\n{said}");
+    Ok(None)
+}
+
+fn degraded(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
+    stage.machine.run(
+        "for i in $(seq 60); do\n\
+             systemctl is-failed --quiet doorward && break\n\
+             systemctl kill -s KILL doorward; sleep 0.5\n\
+         done; systemctl is-failed doorward",
+    )?;
+    stage.machine.run("[ $(systemctl is-active doorward-degraded) = active ]")?;
+    stage.machine.run("systemctl reset-failed doorward; systemctl start doorward")?;
+    ensure!(
+        stage.machine.try_run("systemctl is-active doorward-degraded")?.code != 0,
+        "a station that works has no need for a light that says that it does not"
+    );
+    stage.wait_for_hub()?;
+    Ok(None)
+}
