@@ -15,8 +15,8 @@ const SOON: Duration = Duration::from_secs(20);
 /// Long enough to hear what must not happen.
 const A_WHILE: Duration = Duration::from_secs(4);
 
-/// As configured.
-const PULSE: Duration = Duration::from_secs(2);
+/// The default.
+const PULSE: Duration = Duration::from_secs(3);
 /// How far a pulse may be off, on a processor that others use too.
 const SLACK: Duration = Duration::from_millis(700);
 /// How often the power is cut, unless DOORWARD_POWER_CUTS says otherwise.
@@ -296,7 +296,7 @@ fn request_to_exit(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
     let more = stage.machine.pins.all(A_WHILE);
     ensure!(!more.iter().any(|edge| edge.line == RELAY), "one press, one pulse: {more:?}");
     stage.figure("request to exit on the pin to current in the relay", milliseconds(on.at - pressed));
-    stage.figure("length of the pulse (2 s are configured)", milliseconds(length));
+    stage.figure("length of the pulse (3 s by default)", milliseconds(length));
     stage.machine.run("doorward audit verify && doorward audit show | grep -i exit")?;
     Ok(None)
 }
