@@ -5,6 +5,7 @@
 //! counted as skipped.
 
 mod house;
+mod leds;
 mod machine;
 mod pins;
 mod scenes;

@@ -13,6 +13,8 @@ pub const BUTTON_1: u8 = 0;
 pub const BUTTON_2: u8 = 1;
 pub const RELAY: u8 = 3;
 pub const REQUEST_TO_EXIT: u8 = 5;
+pub const SPI_CLOCK: u8 = 6;
+pub const SPI_DATA: u8 = 7;
 
 /// A change of an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
