@@ -3,20 +3,21 @@
 
 import { Connection } from './connection.js';
 import { MediaSession } from './media.js';
-import { HubError, ask } from './verbs.js';
+import { Openings } from './opening.js';
+import { HubError, READ_PATIENCE_MS, ask, isOver, newKey } from './verbs.js';
 
 /**
- * @import { Call, CallEvent, CallListener, CallType, HubFrame, Me, Metadata, Pairing, ReceiverType, RejectStatus,
+ * @import { Call, CallEvent, CallListener, CallType, HubFrame, Me, Metadata, Opener, ReceiverType, RejectStatus,
  *   SessionToken, Welcome } from './types.js'
  * @import { MediaElements } from './media.js'
  */
 
-export { HubError } from './verbs.js';
+export { DoorError } from './opening.js';
+export { HubError, isOver, pairDevice } from './verbs.js';
 
 /** An unsent call is of no use any longer after this: whoever made it has looked at the screen. */
 const INITIATE_PATIENCE_MS = 15_000;
 const VERB_PATIENCE_MS = 60_000;
-const READ_PATIENCE_MS = 10_000;
 /** Somebody waits to see that this device is unpaired. */
 const FORGET_PATIENCE_MS = 6_000;
 /** A call the hub no longer knows of, and of whose end no event comes after a welcome. */
@@ -25,21 +26,6 @@ const VANISHED_MS = 3_000;
 const LOST_MS = 4_000;
 /** From the start of a session to its picture. */
 const PICTURE_MS = 12_000;
-
-/** @param {Call} call */
-export const isOver = (call) => call.status !== 'initiated' && call.status !== 'ongoing';
-
-/**
- * Pairs this device by a one-time code.
- * @param {string} hub address of the hub, such as `location.origin`
- * @param {string} code
- * @param {string} deviceName how the device is called in lists
- * @returns {Promise<Pairing>}
- */
-export function pairDevice(hub, code, deviceName) {
-  const body = { code, deviceName };
-  return ask({ hub, credential: null, method: 'POST', path: '/v1/pair', body, patience: READ_PATIENCE_MS });
-}
 
 export class Client {
   /** This device's user, once connected. */
@@ -66,6 +52,12 @@ export class Client {
   #overtaking = [];
   /** @type {Map<string, { media: MediaSession, token: SessionToken, timer?: ReturnType<typeof setTimeout> }>} */
   #sessions = new Map();
+
+  #openings = new Openings({
+    askNonce: (sessionId) => this.#connection.send({ type: 'askNonce', sessionId }),
+    open: (sessionId, body, patience) => this.#verb(`/v1/calls/${sessionId}/open`, body, patience, sessionId),
+    tell: (name, ...args) => this.#tell(name, ...args),
+  });
 
   /** @param {{ hub?: string, credential: string }} options */
   constructor({ hub = location.origin, credential }) {
@@ -199,6 +191,16 @@ export class Client {
     }
   }
 
+  /**
+   * Opens the door of a conversation. Resolved, it is released; whether somebody then opened it, `onDoorContact` tells.
+   * Rejected with a `DoorError`, the door does not open; with a `HubError`, the hub does not let this device ask.
+   * @param {string} sessionId
+   * @returns {Promise<{ opener: Opener, releasedFor: number }>}
+   */
+  openDoor(sessionId) {
+    return this.#openings.open(sessionId, newKey());
+  }
+
   /** The call this device is in: made here or answered here, until it is over. */
   get activeCall() {
     return this.#active;
@@ -310,8 +312,9 @@ export class Client {
     }
   }
 
-  /** @param {Exclude<HubFrame, { type: 'event' | 'pong' | 'refused' | 'welcome' }>} frame */
+  /** @param {Exclude<HubFrame, { type: 'event' | 'nonceAsked' | 'pong' | 'refused' | 'welcome' }>} frame */
   #session(frame) {
+    if (frame.type === 'doorNotice' || frame.type === 'nonce' || frame.type === 'nonceRefused') return this.#openings.frame(frame);
     const session = this.#sessions.get(frame.sessionId);
     if (!session) return;
     switch (frame.type) {
@@ -444,6 +447,10 @@ export class Client {
       case 'callDelivered':
         this.#tell('onCallDelivered', call, event);
         return;
+      case 'doorContact':
+      case 'doorOpened':
+      case 'openingRefused':
+        return this.#openings.event(call, event);
       case 'participantJoined':
         this.#tell('onParticipantJoined', call, event.participant);
         return;
@@ -454,6 +461,7 @@ export class Client {
         this.#tell('onPressWaiting', call, event.metadata);
         return;
       case 'callViewed':
+      case 'openingAsked':
       case 'viewerLeft':
         // The door's business.
         return;
@@ -589,8 +597,4 @@ export class Client {
       }
     }
   }
-}
-
-function newKey() {
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }

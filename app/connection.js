@@ -17,7 +17,7 @@ const REMEMBERED_CALLS = 64;
  * @typedef {object} Ears
  * @property {(welcome: Welcome) => void} welcome
  * @property {(event: CallEvent) => void} event a new one; it is acknowledged after this returns
- * @property {(frame: Exclude<HubFrame, { type: 'event' | 'pong' | 'refused' | 'welcome' }>) => void} session
+ * @property {(frame: Exclude<HubFrame, { type: 'event' | 'nonceAsked' | 'pong' | 'refused' | 'welcome' }>) => void} session
  * @property {(state: ConnectionState, refusal?: Refusal) => void} state
  */
 
@@ -125,7 +125,11 @@ export class Connection {
         this.#refused(frame.error);
         return;
       case 'pong':
+      case 'nonceAsked':
         return;
+      case 'doorNotice':
+      case 'nonce':
+      case 'nonceRefused':
       case 'sessionEnded':
       case 'sessionRefused':
       case 'sessionStarted':

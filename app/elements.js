@@ -13,6 +13,7 @@ const ICONS = {
   history: 'M12 4a8 8 0 1 1-7.6 5.5M4 4.5V10h5.5M12 8v4.5l3 2',
   settings: 'M4 7h9M17 7h3M4 17h3M11 17h9M15 4.8v4.4M9 14.8v4.4',
   door: 'M6 21V4.5L15 3v18M3.5 21h17M15 5.5h3V21M12 12v1',
+  key: 'M14.5 3.5a6 6 0 1 1-4.6 9.9L3.5 19.8v.7h4V18H10v-2.5h1.7M16.2 7.8h.1',
   bell: 'M12 3a6 6 0 0 0-6 6c0 5-2 6.5-2 8h16c0-1.5-2-3-2-8a6 6 0 0 0-6-6ZM10 20.5a2.2 2.2 0 0 0 4 0',
   person: 'M12 4a4 4 0 1 1 0 8 4 4 0 0 1 0-8ZM4.5 20.5c.6-4 3.6-6 7.5-6s6.9 2 7.5 6',
   busy: 'M12 3.5a8.5 8.5 0 1 1 0 17 8.5 8.5 0 0 1 0-17ZM7.5 12h9',
@@ -80,4 +81,49 @@ export function say(element, text) {
 export function roundButton(name, kind, word, pressed) {
   const label = h('span', { class: 'round-word' }, word);
   return h('button', { type: 'button', class: `round ${kind}`, onclick: pressed }, h('span', { class: 'round-face' }, icon(name)), label);
+}
+
+/** From the touch to the act: long enough to be meant, short enough to be borne. */
+const HOLD_MS = 600;
+
+/**
+ * A round button that acts when it is held, for what must not happen by a slip of a finger. Who clicks it without a pointer or
+ * a key (a screen reader, a switch) has chosen it already.
+ * @param {IconName} name
+ * @param {string} kind
+ * @param {string} word
+ * @param {() => void} held
+ */
+export function holdButton(name, kind, word, held) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const button = roundButton(name, `${kind} hold`, word, () => {});
+  button.style.setProperty('--hold', `${HOLD_MS}ms`);
+  const release = () => {
+    clearTimeout(timer);
+    timer = undefined;
+    button.classList.remove('holding');
+  };
+  const press = () => {
+    if (timer !== undefined || button.disabled) return;
+    button.classList.add('holding');
+    timer = setTimeout(() => {
+      release();
+      held();
+    }, HOLD_MS);
+  };
+  button.addEventListener('pointerdown', (event) => event.button === 0 && press());
+  for (const end of ['pointerup', 'pointercancel', 'pointerleave', 'blur']) button.addEventListener(end, release);
+  button.addEventListener('keydown', (event) => {
+    if (event.key !== ' ' && event.key !== 'Enter') return;
+    event.preventDefault();
+    if (!event.repeat) press();
+  });
+  button.addEventListener('keyup', release);
+  button.addEventListener('contextmenu', (event) => event.preventDefault());
+  button.addEventListener('click', (event) => {
+    const touched = event instanceof PointerEvent && event.pointerType !== '';
+    if (event.detail === 0 && !touched) held();
+  });
+  return button;
 }

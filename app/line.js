@@ -16,6 +16,11 @@ import { h } from './elements.js';
  *   | { at: 'over', how: 'answeredElsewhere' | 'missed' | 'withdrawn' | 'notAnswered' | 'ended' }} Phase
  */
 
+/**
+ * The lock and the leaf of the door, as this page knows them. `notOpened`: it was released, and nobody came in.
+ * @typedef {{ at: 'shut' } | { at: 'asking' } | { at: 'released', by: string } | { at: 'open' } | { at: 'notOpened' } | { at: 'refused', why: string }} DoorView
+ */
+
 const QUALITY_MS = 2_000;
 
 export class Line {
@@ -30,6 +35,8 @@ export class Line {
   pressWaiting = null;
   /** Who came or went last, for a notice. @type {{ who: Leg, joined: boolean } | null} */
   company = null;
+  /** What is known of the door's lock and leaf. @type {DoorView} */
+  door = { at: 'shut' };
   /** @type {Quality} */
   quality = 'unknown';
   /** There are as many viewers as the door serves. */
@@ -42,6 +49,8 @@ export class Line {
   media = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   expiry;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #fading;
   #opening = false;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #measuring;
@@ -93,6 +102,17 @@ export class Line {
     }
   }
 
+  /**
+   * @param {DoorView} door
+   * @param {number} [fades] milliseconds after which it is old news
+   */
+  showDoor(door, fades) {
+    clearTimeout(this.#fading);
+    this.door = door;
+    if (fades !== undefined) this.#fading = setTimeout(() => this.showDoor({ at: 'shut' }), fades);
+    this.#changed();
+  }
+
   /** The hub answered: this device is in the conversation. */
   talk() {
     if (this.phase.at === 'talking') return;
@@ -116,6 +136,7 @@ export class Line {
     this.call = call;
     clearInterval(this.#measuring);
     clearTimeout(this.expiry);
+    clearTimeout(this.#fading);
     this.#client.endSession(call.sessionId);
     this.video.remove();
   }

@@ -4,7 +4,7 @@
 import { HubError } from './client.js';
 import { Line } from './line.js';
 import { Microphone } from './microphone.js';
-import { doorName, errorText, t } from './texts.js';
+import { doorName, errorText, openingText, t } from './texts.js';
 
 /**
  * @import { Call, CallListener, Me } from './types.js'
@@ -14,6 +14,8 @@ import { doorName, errorText, t } from './texts.js';
 
 /** How long the outcome of a call stays on the screen. */
 const FAREWELL_MS = 4_000;
+/** How long a door that did not open is spoken of. */
+const OPENING_REFUSED_MS = 7_000;
 /** The hub's own timer decides; this is for a hub that is gone. */
 const RING_SLACK_MS = 4_000;
 
@@ -153,6 +155,18 @@ export class Switchboard {
   }
 
   /** @param {Line} line */
+  async openDoor(line) {
+    if (line.phase.at !== 'talking' || line.door.at === 'asking') return;
+    line.showDoor({ at: 'asking' });
+    try {
+      // What it becomes, its event tells.
+      await this.#client.openDoor(line.call.sessionId);
+    } catch (error) {
+      if (!line.over) line.showDoor({ at: 'refused', why: openingText(error) }, OPENING_REFUSED_MS);
+    }
+  }
+
+  /** @param {Line} line */
   show(line) {
     this.#picked = line.call.sessionId;
     void line.openMedia();
@@ -176,7 +190,12 @@ export class Switchboard {
 
   /** @param {unknown} error */
   complain(error) {
-    this.complaint = errorText(error);
+    this.warn(errorText(error));
+  }
+
+  /** @param {string} words */
+  warn(words) {
+    this.complaint = words;
     clearTimeout(this.#complaining);
     this.#complaining = setTimeout(() => this.forgive(), 8_000);
     this.#changed();
@@ -212,6 +231,20 @@ export class Switchboard {
       },
       onParticipantJoined: (call, who) => this.#company(call, { who, joined: true }),
       onParticipantLeft: (call, who) => this.#company(call, { who, joined: false }),
+      onDoorOpened: (call, opener, releasedFor) => {
+        const by = opener.authority === 'participant' ? opener.by.name : '';
+        const mine = opener.authority === 'participant' && opener.by.deviceId === this.#client.deviceId;
+        this.lines.get(call.sessionId)?.showDoor({ at: 'released', by: mine ? '' : by }, releasedFor);
+      },
+      onDoorContact: (call, state) => {
+        const line = this.lines.get(call.sessionId);
+        if (state === 'opened' || state === 'forced' || state === 'leftOpen') line?.showDoor({ at: 'open' });
+        else if (state === 'notOpened') line?.showDoor({ at: 'notOpened' }, OPENING_REFUSED_MS);
+        else line?.showDoor({ at: 'shut' });
+      },
+      onDoorNotice: ({ notice, doorName: door }) => {
+        if (notice !== 'tamperOver') this.warn(t(/** @type {const} */ ({ forced: 'noticeForced', leftOpen: 'noticeLeftOpen', relayFailed: 'noticeRelayFailed', tampered: 'noticeTampered' })[notice], { door }));
+      },
       onPressWaiting: (call, metadata) => {
         const line = this.lines.get(call.sessionId);
         if (line) line.pressWaiting = metadata['buttonLabel'] ?? '';

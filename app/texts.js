@@ -1,7 +1,9 @@
 // Every word a resident reads, in every language, in one table. The first language is the one that is always complete.
 // Nothing else in the app holds a sentence.
 
-/** @import { Call, CallStatus, EndReason, ErrorCode, LocalErrorCode } from './types.js' */
+import { DoorError } from './opening.js';
+
+/** @import { Call, CallStatus, EndReason, ErrorCode, LocalErrorCode, OpeningRefusal } from './types.js' */
 
 const en = {
   appName: 'Doorward',
@@ -91,6 +93,23 @@ const en = {
   joined: '{name} is in the call too',
   left: '{name} left the call',
   duration: 'Duration',
+  // The door
+  openDoor: 'Hold to open',
+  openingDoor: 'Opening…',
+  doorReleased: 'The door can be opened now',
+  doorReleasedBy: '{name} is opening the door',
+  doorIsOpen: 'The door is open',
+  doorNotOpened: 'The door was released, but nobody opened it.',
+  openingNoAnswer: 'The door did not answer. Please try again.',
+  openingNoRelease: 'This door cannot be opened from here.',
+  openingTooLate: 'That took too long. Please hold the button again.',
+  openingNotIn: 'Only who talks with the visitor can open.',
+  openingRelayFailed: 'The lock did not react. Please open the door by hand, and tell the caretaker.',
+  openingTampered: 'The door stays shut: somebody has opened the door station. Please go and look, and tell the caretaker.',
+  noticeForced: '{door}: the door was opened without being released.',
+  noticeLeftOpen: '{door}: the door stands open.',
+  noticeRelayFailed: '{door}: the lock cannot be switched.',
+  noticeTampered: '{door}: somebody is opening the door station.',
   // How a call went
   answeredElsewhere: '{name} answered',
   answeredElsewhereUnnamed: 'Answered on another device',
@@ -264,6 +283,22 @@ const de = {
   joined: '{name} ist auch im Gespräch',
   left: '{name} hat aufgelegt',
   duration: 'Dauer',
+  openDoor: 'Zum Öffnen halten',
+  openingDoor: 'Wird geöffnet…',
+  doorReleased: 'Die Tür kann jetzt geöffnet werden',
+  doorReleasedBy: '{name} öffnet gerade die Tür',
+  doorIsOpen: 'Die Tür ist offen',
+  doorNotOpened: 'Die Tür war frei, aber niemand hat sie geöffnet.',
+  openingNoAnswer: 'Die Tür hat nicht geantwortet. Bitte noch einmal versuchen.',
+  openingNoRelease: 'Diese Tür lässt sich von hier nicht öffnen.',
+  openingTooLate: 'Das hat zu lange gedauert. Bitte noch einmal halten.',
+  openingNotIn: 'Öffnen kann nur, wer mit dem Besuch spricht.',
+  openingRelayFailed: 'Das Schloss hat nicht reagiert. Bitte die Tür von Hand öffnen und die Hausverwaltung verständigen.',
+  openingTampered: 'Die Tür bleibt zu: Jemand hat die Türstation geöffnet. Bitte nachsehen und die Hausverwaltung verständigen.',
+  noticeForced: '{door}: Die Tür wurde geöffnet, ohne freigegeben zu sein.',
+  noticeLeftOpen: '{door}: Die Tür steht offen.',
+  noticeRelayFailed: '{door}: Das Schloss lässt sich nicht schalten.',
+  noticeTampered: '{door}: Jemand öffnet gerade die Türstation.',
   answeredElsewhere: '{name} hat angenommen',
   answeredElsewhereUnnamed: 'Auf einem anderen Gerät angenommen',
   missed: 'Verpasst',
@@ -388,6 +423,25 @@ export function errorText(error) {
   const code = /** @type {{ code?: unknown }} */ (error)?.code;
   return typeof code === 'string' && code in en ? t(/** @type {ErrorCode | LocalErrorCode} */ (code)) : t('ERR_INTERNAL');
 }
+
+/** @type {Record<OpeningRefusal | 'noAnswer', TextKey>} */
+const OPENING_REFUSALS = {
+  noAnswer: 'openingNoAnswer',
+  noRelease: 'openingNoRelease',
+  nonceExpired: 'openingTooLate',
+  nonceUnknown: 'openingTooLate',
+  notAParticipant: 'openingNotIn',
+  relayFailed: 'openingRelayFailed',
+  stopping: 'openingNoAnswer',
+  tampered: 'openingTampered',
+};
+
+/**
+ * Why the door does not open, in a resident's words.
+ * @param {unknown} error
+ * @returns {string}
+ */
+export const openingText = (error) => (error instanceof DoorError ? t(OPENING_REFUSALS[error.reason]) : errorText(error));
 
 /** @type {Record<EndReason, TextKey>} */
 const END_REASONS = {

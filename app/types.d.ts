@@ -79,14 +79,47 @@ export interface Refusal {
   details?: { call?: Call; retryAfter?: number };
 }
 
+/** By whose authority the door was opened. */
+export type Opener =
+  | { authority: 'administrator' }
+  | { authority: 'participant'; opening: string; by: Leg }
+  | { authority: 'requestToExit' }
+  | { authority: 'schedule'; button: string };
+
+export type OpeningRefusal =
+  | 'noRelease'
+  | 'nonceExpired'
+  | 'nonceUnknown'
+  | 'notAParticipant'
+  | 'relayFailed'
+  | 'stopping'
+  | 'tampered';
+
+/** What the contact of the door says of its leaf. */
+export type DoorState = 'closed' | 'forced' | 'leftOpen' | 'notOpened' | 'opened';
+
+/** What everybody who may call a door is told of it, call or not. */
+export interface DoorNotice {
+  door: string;
+  doorName: string;
+  notice: 'forced' | 'leftOpen' | 'relayFailed' | 'tampered' | 'tamperOver';
+  at: number;
+}
+
+export type NonceAnswer = { issued: { nonce: string; expiresIn: number } } | { refused: { reason: OpeningRefusal } };
+
 export type EventKind =
   | { name: 'callAnsweredElsewhere'; call: Call }
   | { name: 'callDelivered'; delivered: number; notified: number; members: number }
   | { name: 'callEnded'; call: Call }
   | { name: 'callUpdated'; call: Call }
   | { name: 'callViewed'; viewer: Leg }
+  | { name: 'doorContact'; state: DoorState }
+  | { name: 'doorOpened'; opener: Opener; releasedFor: number }
   | { name: 'incomingCallCancelled'; call: Call }
   | { name: 'incomingCallReceived'; call: Call; ringsFor: number; waiting: boolean }
+  | { name: 'openingAsked'; by: Leg; opening: string; nonce: string }
+  | { name: 'openingRefused'; opening: string; reason: OpeningRefusal }
   | { name: 'outgoingCallAccepted'; call: Call; by: Leg }
   | { name: 'outgoingCallRejected'; call: Call }
   | { name: 'participantJoined'; participant: Leg; keeps?: number }
@@ -112,8 +145,10 @@ export interface Seen {
 
 export type ClientFrame =
   | { type: 'acknowledge'; sessionId: string; entry: number }
+  | { type: 'askNonce'; sessionId: string }
   | { type: 'endSession'; sessionId: string }
   | { type: 'hello'; protocol: number; credential?: string; seen: Seen[] }
+  | { type: 'nonce'; sessionId: string; deviceId: string; answer: NonceAnswer }
   | { type: 'ping' }
   | { type: 'signal'; sessionId: string; peer: number; signal: Signal }
   | { type: 'startSession'; sessionId: string; token: string; keeps?: number };
@@ -129,7 +164,11 @@ export interface Welcome {
 }
 
 export type HubFrame =
+  | ({ type: 'doorNotice' } & DoorNotice)
   | ({ type: 'event' } & CallEvent)
+  | { type: 'nonce'; sessionId: string; answer: NonceAnswer }
+  | { type: 'nonceAsked'; sessionId: string; deviceId: string }
+  | { type: 'nonceRefused'; sessionId: string; error: Refusal }
   | { type: 'pong' }
   | { type: 'refused'; error: Refusal }
   | { type: 'sessionEnded'; sessionId: string }
@@ -169,5 +208,8 @@ export interface CallListener {
   onParticipantLeft?(call: Call, participant: Leg): void;
   onPressWaiting?(call: Call, metadata: Metadata): void;
   onCallUpdated?(call: Call): void;
+  onDoorOpened?(call: Call, opener: Opener, releasedFor: number): void;
+  onDoorContact?(call: Call, state: DoorState): void;
+  onDoorNotice?(notice: DoorNotice): void;
   onConnectionChanged?(state: ConnectionState, refusal?: Refusal): void;
 }

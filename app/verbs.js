@@ -1,9 +1,11 @@
 // The hub's REST interface: one request, sent again under the same idempotency key until it is answered or pointless.
 // Never decides what a refusal means for a call.
 
-/** @import { Call, Refusal, ErrorCode, LocalErrorCode } from './types.js' */
+/** @import { Call, Pairing, Refusal, ErrorCode, LocalErrorCode } from './types.js' */
 
 const ATTEMPT_MS = 6_000;
+/** What is only read, or asked for once, is not worth waiting for longer. */
+export const READ_PATIENCE_MS = 10_000;
 const FIRST_PAUSE_MS = 300;
 const LONGEST_PAUSE_MS = 4_000;
 
@@ -94,3 +96,23 @@ function refusalOf(text) {
     return null;
   }
 }
+
+/**
+ * Pairs this device by a one-time code.
+ * @param {string} hub address of the hub, such as `location.origin`
+ * @param {string} code
+ * @param {string} deviceName how the device is called in lists
+ * @returns {Promise<Pairing>}
+ */
+export function pairDevice(hub, code, deviceName) {
+  const body = { code, deviceName };
+  return ask({ hub, credential: null, method: 'POST', path: '/v1/pair', body, patience: READ_PATIENCE_MS });
+}
+
+/** An idempotency key. */
+export function newKey() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** @param {Call} call */
+export const isOver = (call) => call.status !== 'initiated' && call.status !== 'ongoing';

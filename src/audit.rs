@@ -21,6 +21,7 @@ use crate::ids::{BootId, SessionId};
 use crate::moment::Moment;
 use crate::signaling::protocol::{DoorState, Opener, OpeningRefusal};
 
+pub mod command;
 pub mod file;
 
 /// Stands for the hash of the line before the first.
@@ -228,10 +229,10 @@ impl Verifier {
     /// What is wrong with it.
     pub fn read(&mut self, text: &str) -> Result<&Line, Fault> {
         let line = Line::read(text)?;
-        let first = line.record.number == 1 && line.record.previous == GENESIS;
+        let known = self.last.as_ref().is_some_and(|last| last.record.chain == line.record.chain);
+        let first = line.record.number == 1 && line.record.previous == GENESIS && !known;
         let gap = matches!(line.record.event, Event::Gap { .. });
-        // Within a file a new chain has to say that it is one.
-        if let Some(last) = self.last.as_ref().filter(|_| !(first && gap)) {
+        if let Some(last) = self.last.as_ref().filter(|_| !first) {
             let expected = last.record.number + 1;
             if line.record.chain != last.record.chain || line.record.previous != last.hash {
                 return Err(Fault::Broken);
@@ -240,7 +241,8 @@ impl Verifier {
                 return Err(Fault::Number { found: line.record.number, expected });
             }
         }
-        if gap || (self.last.is_none() && !first) {
+        // A log that begins anew where another one ended, or that begins in its middle.
+        if gap || self.last.is_some() == first {
             self.gaps += 1;
         }
         Ok(self.last.insert(line))

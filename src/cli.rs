@@ -22,7 +22,7 @@ use crate::door::hardware;
 use crate::media::worker::WorkerCommand;
 use crate::redacted::Redacted;
 use crate::signaling::enrolment;
-use crate::{demo, door, hub};
+use crate::{audit, demo, door, hub};
 
 /// Wrong words on the command line.
 const USAGE: u8 = 64;
@@ -61,6 +61,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Read an audit log of the door release
+    Audit(audit::command::Arguments),
     /// Hub, simulated door and app on this machine: no hardware, no configuration
     Demo(demo::Arguments),
     /// Check configuration files and print every problem with its place
@@ -109,6 +111,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Ok(config) => finish(block_on(enrol(config, &path, output))),
             Err(diagnostics) => refuse(&diagnostics),
         },
+        Command::Audit(arguments) => audit::command::run(&arguments),
         Command::Demo(arguments) => {
             logging::start("warn");
             finish(block_on(demo::run(arguments, signals::stop())))

@@ -3,6 +3,8 @@
 //! One task, one sleep. Each turn reads the clock once, lets one thing happen, and carries out what the machines order.
 //! Nothing here decides anything about a call, and nothing here waits: a slow adapter becomes an event, never a pause.
 
+mod access;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -10,21 +12,24 @@ use anyhow::Context;
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
+use crate::audit::file::Audit;
 use crate::call::{self, Action, Event, Rules, Station};
 use crate::clock;
 use crate::config::door::DoorConfig;
 use crate::daemon::notify::{self, Watchdog};
-use crate::ids::RequestKey;
+use crate::ids::{DeviceId, RequestKey, SessionId};
 use crate::media::protocol::{Order, Report, ToneStep};
 use crate::media::worker::{Patience, Worker, WorkerCommand, WorkerEvent};
 use crate::moment::Moment;
 use crate::panel::button::{Buttons, Gesture, GestureKind};
 use crate::panel::light::Light;
 use crate::panel::page::Page;
+use crate::panel::release::{self, Release};
 use crate::panel::sound::Sound;
-use crate::panel::{Edge, Frame, Lines, PanelError, Relay, Strip};
+use crate::panel::{Edge, Frame, Input, Lines, PanelError, Strip};
 use crate::signaling::client::{self, Client, Told};
-use crate::signaling::protocol::VerbAnswer;
+use crate::signaling::protocol::{self, VerbAnswer};
+use access::{Access, Facts};
 
 mod dark;
 mod dimmer;
@@ -60,14 +65,18 @@ pub async fn run(
     let settings = signaling_settings(&config)?;
     let (worker, reports) = Worker::spawn(worker, config.media_settings(), Patience::default())?;
     let (client, told) = Client::connect(settings)?;
+    let boot = clock::boot_id();
+    let release = Release::new(release_rules(&config, relay.is_some()));
+    let audit = Audit::open(config.door.state_directory.as_deref(), boot, clock::now(), clock::wall());
     let door = Door {
-        station: Station::new(rules(&config), clock::boot_id()),
+        station: Station::new(rules(&config), boot),
+        access: Access::start(release, relay, audit, client.clone(), boot),
+        facts: Facts::default(),
         buttons: Buttons::new((&config.gestures).into(), config.button.iter().map(|button| button.id.clone())),
         light: Light::new(strip.length()),
         dimmer: Dimmer::new(&config.light, strip.is_dimmable()),
         sound: Sound::new(),
         strip,
-        relay,
         page,
         faults: Vec::new(),
         client,
@@ -82,6 +91,21 @@ pub async fn run(
     door.serve(Inputs { lines, told, reports }, stop).await;
     notify::stopping();
     Ok(())
+}
+
+/// The door release's rules, from what the installer wrote.
+fn release_rules(config: &DoorConfig, fitted: bool) -> release::Rules {
+    let table = &config.release;
+    release::Rules {
+        fitted,
+        lock: table.lock,
+        pulse: table.pulse,
+        contact: config.panel.has_door_contact(),
+        opened_within: table.opened_within,
+        left_open_after: table.left_open_after,
+        report_forced: table.report_forced,
+        tamper_inhibits: table.tamper_inhibits,
+    }
 }
 
 /// The station's rules, from what the installer wrote.
@@ -133,12 +157,14 @@ struct Inputs {
 
 struct Door {
     station: Station,
+    access: Access,
+    /// What the station knows of the door release.
+    facts: Facts,
     buttons: Buttons,
     light: Light,
     dimmer: Dimmer,
     sound: Sound,
     strip: Box<dyn Strip>,
-    relay: Option<Box<dyn Relay>>,
     page: Option<Page>,
     /// What of the panel does not work, as it was told last.
     faults: Vec<PanelError>,
@@ -186,14 +212,14 @@ impl Door {
             self.render(now);
             self.watchdog.look(now, self.dead_part());
             if stopping.is_some_and(|deadline| now >= deadline || self.unanswered.is_empty()) {
-                return;
+                return self.access.close();
             }
         }
     }
 
     /// What of the panel fails is shown, whichever part it is.
     fn look_at_devices(&mut self, lines: Vec<PanelError>) {
-        let relay = self.relay.iter().flat_map(|relay| relay.faults());
+        let relay = self.access.faults();
         let faults: Vec<PanelError> = lines.into_iter().chain(relay).chain(self.strip.faults()).collect();
         if faults == self.faults {
             return;
@@ -215,11 +241,12 @@ impl Door {
 
     fn deadline(&self) -> Option<Moment> {
         let station = self.station.poll_timeout().map(|(deadline, _)| deadline);
+        let access = self.access.deadline();
         let buttons = self.buttons.poll_timeout().map(|(deadline, _)| deadline);
         let light = self.light.poll_timeout().map(|(deadline, _)| deadline);
         let sound = self.sound.poll_timeout(clock::now()).map(|(deadline, _)| deadline);
         let others = [self.dimmer.due(), self.watchdog.poll_timeout()];
-        [station, buttons, light, sound].into_iter().chain(others).flatten().min()
+        [station, access, buttons, light, sound].into_iter().chain(others).flatten().min()
     }
 
     /// What the door cannot do without and cannot mend. A worker that hangs is mended by its supervisor, a hub that is away
@@ -242,10 +269,29 @@ impl Door {
         self.gestures(now, gestures);
         let actions = self.station.handle_timeout(now);
         self.perform(now, actions);
+        self.access.run_due(now, self.station.session());
+        self.release_told(now);
+    }
+
+    /// The station shows what the door release does.
+    fn release_told(&mut self, now: Moment) {
+        let facts = self.access.facts();
+        let before = std::mem::replace(&mut self.facts, facts);
+        if facts.refusals != before.refusals {
+            self.happened(now, Event::OpeningRefused);
+        }
+        if (facts.released, facts.tampered) != (before.released, before.tampered) {
+            self.happened(now, Event::ReleaseChanged { released: facts.released, tampered: facts.tampered });
+        }
     }
 
     fn edge(&mut self, edge: &Edge) {
         let now = clock::now();
+        if !matches!(edge.input, Input::Button(_)) {
+            tracing::info!(input = %edge.input, active = edge.active, "line");
+            let changed = release::Event::LineChanged { input: edge.input.clone(), active: edge.active, at: edge.at };
+            return self.access.happened(now, changed, self.station.session());
+        }
         let gestures = self.buttons.handle(now, edge);
         self.gestures(now, gestures);
     }
@@ -270,10 +316,13 @@ impl Door {
         let event = match told {
             Told::Answered { request, result } => {
                 self.unanswered.remove(&request.key);
+                if self.access.answered(&request.key, result.is_ok()) {
+                    return;
+                }
                 match result {
                     Ok(VerbAnswer::Call(call)) => Event::VerbAnswered { request, result: Ok(call) },
                     Err(refusal) => Event::VerbAnswered { request, result: Err(refusal) },
-                    Ok(VerbAnswer::Token(_)) => return,
+                    Ok(VerbAnswer::Token(_) | VerbAnswer::Kept) => return,
                 }
             }
             Told::Down => {
@@ -282,8 +331,12 @@ impl Door {
             }
             Told::Event(event) => {
                 tracing::info!(session = %event.session_id, entry = %event.entry, event = event.event.name(), "call");
+                self.opening_asked(&event);
                 Event::HubTold(event)
             }
+            Told::NonceAsked { session_id, device_id } => return self.nonce_asked(session_id, device_id),
+            // For residents.
+            Told::Nonce { .. } | Told::NonceRefused { .. } | Told::Notice { .. } => return,
             Told::Joined { session_id, ice_servers } => Event::SessionJoined { session_id, ice_servers },
             Told::JoinRefused { session_id, refusal } => {
                 let code = refusal.as_ref().map(|refusal| refusal.code);
@@ -304,6 +357,21 @@ impl Door {
             }
         };
         self.happened(clock::now(), event);
+    }
+
+    fn nonce_asked(&mut self, session_id: SessionId, device_id: DeviceId) {
+        let participant = self.station.talks_with(session_id, &device_id);
+        let asked = release::Event::NonceAsked { session_id, device_id, participant, random: clock::random() };
+        self.access.happened(clock::now(), asked, self.station.session());
+    }
+
+    fn opening_asked(&mut self, event: &protocol::Event) {
+        let protocol::EventKind::OpeningAsked { by, opening, nonce } = &event.event else { return };
+        let session_id = event.session_id;
+        let participant = self.station.talks_with(session_id, &by.device_id);
+        let (by, opening, nonce) = (by.clone(), opening.clone(), nonce.clone());
+        let asked = release::Event::OpenAsked { session_id, by, opening, nonce, participant };
+        self.access.happened(clock::now(), asked, self.station.session());
     }
 
     fn worker_told(&mut self, event: WorkerEvent) {

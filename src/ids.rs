@@ -107,6 +107,12 @@ impl RequestKey {
         Self(format!("{boot}-{counter}"))
     }
 
+    /// The key of what the door release says and asks.
+    #[must_use]
+    pub fn of_release(boot: BootId, counter: u64) -> Self {
+        Self(format!("{boot}-d{counter}"))
+    }
+
     /// The key of a link's own request for a session token.
     #[must_use]
     pub fn of_token(boot: BootId, counter: u64) -> Self {

@@ -56,6 +56,8 @@ fn unknown_and_missing_keys() {
 #[test]
 fn wrong_types_one_per_table() {
     let cases = [
+        "[release]\nlock = \"open\"\n",
+        "[release]\npulse = 3\n",
         "[door]\nname = 5\nstate-directory = 6\n",
         "[gestures]\nconfirm = 5\n[call]\nearly-picture = \"yes\"\n[light]\nleds = -1\n[log]\nlevel = \"verbose\"\n",
         "[gestures]\nhold = \"2 s\"\n",
@@ -198,6 +200,8 @@ fn values_out_of_range_all_at_once() {
         "[ice]\nmin-port = 80\nmax-port = 50001\n",
         "[light]\nleds = 65\nbrightness = 0\nmilliamperes = 20\ngamma = 0.5\ntop = 66\n",
         "[light]\ntop = 12\nnight = { from = \"06:00\", until = \"06:00\", brightness = 0 }\n",
+        "[release]\npulse = \"31s\"\nopened-within = \"3m\"\nleft-open-after = \"1s\"\ntamper-inhibits = \"2d\"\n",
+        "[release]\npulse = \"20s\"\n",
     ];
     insta::assert_snapshot!(said(&cases, about_rest));
 }

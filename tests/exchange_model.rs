@@ -9,10 +9,12 @@ use std::time::Duration;
 use doorward::hub::exchange::{Change, Entry, Exchange, Initiation, Output};
 use doorward::ids::{DeviceId, SessionId, Uid};
 use doorward::moment::Moment;
-use doorward::signaling::protocol::{CallStatus, ErrorCode, RejectStatus, Role};
+use doorward::signaling::protocol::{
+    CallStatus, DoorReport, DoorState, ErrorCode, Opener, OpeningRefusal, RejectStatus, Role,
+};
 use exchange_hall::{
-    Hall, accept, acknowledge, device, end, join, leave, leg, notified, reject, ring_door, ring_group, ring_user,
-    rules, session,
+    Hall, accept, acknowledge, device, door_says, end, join, leave, leg, notified, open, reject, ring_door, ring_group,
+    ring_user, rules, session,
 };
 use proptest::prelude::*;
 
@@ -163,7 +165,11 @@ impl Reading {
 
     fn step(&mut self, change: &Change) {
         let (leg, key) = match change {
-            Change::Accept { leg, key } | Change::End { leg, key, .. } | Change::Reject { leg, key, .. } => (leg, key),
+            Change::Accept { leg, key }
+            | Change::End { leg, key, .. }
+            | Change::Open { leg, key, .. }
+            | Change::Reject { leg, key, .. }
+            | Change::ReportDoor { leg, key, .. } => (leg, key),
             other => return self.fact(other),
         };
         let id = &leg.device_id;
@@ -229,6 +235,26 @@ impl Reading {
             }
             (Change::End { .. }, true) if self.left.contains(id) => Ok(()),
             (Change::End { .. }, true) => Err(ErrorCode::ErrCallNotAPart),
+            (Change::Open { .. }, _) if self.is_door(id) => Err(ErrorCode::ErrForbidden),
+            (Change::Open { .. }, false) => Err(ErrorCode::ErrCallNotStarted),
+            (Change::Open { .. }, true) if self.inside.contains(id) => {
+                self.tell(self.door(), "openingAsked");
+                Ok(())
+            }
+            (Change::Open { .. }, true) => Err(ErrorCode::ErrCallNotAPart),
+            (Change::ReportDoor { .. }, _) if self.door() != Some(id.clone()) => Err(ErrorCode::ErrForbidden),
+            (Change::ReportDoor { report, .. }, _) => {
+                let others = self.inside.iter().filter(|other| *other != id).cloned();
+                let (to, name): (Vec<DeviceId>, _) = match report {
+                    DoorReport::Contact { .. } => (others.collect(), "doorContact"),
+                    DoorReport::Opened { .. } => (others.collect(), "doorOpened"),
+                    DoorReport::Refused { by, .. } => {
+                        (others.filter(|other| *other == by.device_id).collect(), "openingRefused")
+                    }
+                };
+                self.tell(to, name);
+                Ok(())
+            }
             (other, _) => panic!("no verb: {other:?}"),
         }
     }
@@ -442,7 +468,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => (0..6u8, 0..6u8, 1..=CALLS, 0..3u8, any::<u8>())
             .prop_map(|(kind, who, session, key, offline)| Step::Initiate { kind, who, session, key, offline }),
-        16 => (prop_oneof![3 => Just(1), 1 => 1..=CALLS], 0..9u8, 0..9u8, 0..3u8).prop_map(|(call, who, what, key)| Step::Entry { call, who, what, key }),
+        16 => (prop_oneof![3 => Just(1), 1 => 1..=CALLS], 0..9u8, 0..13u8, 0..3u8).prop_map(|(call, who, what, key)| Step::Entry { call, who, what, key }),
         2 => (0..9u8).prop_map(Step::Lose),
         2 => (0..9u8).prop_map(Step::Find),
         1 => (0..9u8).prop_map(Step::Reload),
@@ -492,7 +518,17 @@ fn change(who: u8, what: u8, key: u8) -> Change {
         5 => join(name),
         6 => leave(name),
         7 => acknowledge(name),
-        _ => notified(name),
+        8 => notified(name),
+        9 | 10 => open(name, &key),
+        11 => {
+            let (by, opening) = (leg(RESIDENTS[usize::from(who % 6)]), key.parse().expect("a word"));
+            door_says(name, &key, DoorReport::Refused { by, opening, reason: OpeningRefusal::Tampered })
+        }
+        _ if who.is_multiple_of(2) => door_says(name, &key, DoorReport::Contact { state: DoorState::Opened }),
+        _ => {
+            let opener = Opener::RequestToExit {};
+            door_says(name, &key, DoorReport::Opened { opener, released_for: 3000 })
+        }
     }
 }
 

@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use doorward::hub::exchange::{Change, Entry, Initiation, Output};
 use doorward::ids::DeviceId;
-use doorward::signaling::protocol::{Call, Event, EventKind, Leg, Metadata, Refusal, RejectStatus, to_json};
+use doorward::signaling::protocol::{
+    Call, DoorReport, DoorState, Event, EventKind, Leg, Metadata, Opener, OpeningRefusal, Refusal, RejectStatus,
+    to_json,
+};
 use exchange_hall::{
-    Hall, accept, acknowledge, device, end, gone, join, leave, leg, notified, reachable, reject, ring_door, ring_group,
-    ring_user, session,
+    Hall, accept, acknowledge, device, door_says, end, gone, join, leave, leg, notified, open, reachable, reject,
+    ring_door, ring_group, ring_user, session,
 };
 
 /// Writes down what happens to one call.
@@ -77,6 +80,8 @@ fn words_of_change(change: &Change) -> String {
         Change::Join { leg, .. } => format!("{} starts its media session", leg.device_id),
         Change::Leave { device_id } => format!("{device_id} leaves its media session"),
         Change::Notified { device_id } => format!("{device_id} push sent"),
+        Change::Open { leg, .. } => format!("{} open", leg.device_id),
+        Change::ReportDoor { leg, report, .. } => format!("{} reports {}", leg.device_id, to_json(report)),
         Change::PressWaiting { leg, .. } => format!("{} press waiting", leg.device_id),
         Change::Reachable { device_id, seen } => format!("{device_id} reachable, has seen #{seen}"),
         Change::Reject { leg, status, .. } => format!("{} reject {}", leg.device_id, to_json(status)),
@@ -136,6 +141,10 @@ fn words_of_event(event: &Event) -> String {
         | EventKind::ViewerLeft { viewer: Leg { device_id, .. } }
         | EventKind::ParticipantJoined { participant: Leg { device_id, .. }, .. }
         | EventKind::ParticipantLeft { participant: Leg { device_id, .. } } => format!("{name} {device_id}"),
+        EventKind::DoorContact { state } => format!("{name} {}", to_json(state)),
+        EventKind::DoorOpened { opener, released_for } => format!("{name} {} for {released_for} ms", to_json(opener)),
+        EventKind::OpeningAsked { by, opening, .. } => format!("{name} {opening} by {}", by.device_id),
+        EventKind::OpeningRefused { opening, reason } => format!("{name} {opening} {}", to_json(reason)),
         EventKind::PressWaiting { metadata } => format!("{name} {metadata:?}"),
     }
 }
@@ -465,6 +474,67 @@ fn a_resident_vanishes() {
     55.000 ben-phone reachable, has seen #1
              → ben-phone: callEnded #5 ended residentGone after 50 s, front-panel ended, ben-phone ended
     ");
+}
+
+#[test]
+fn the_door_is_opened_and_refused() {
+    let opener = || Opener::Participant { opening: "o1".parse().expect("a word"), by: leg("ben-phone") };
+    let opened = || DoorReport::Opened { opener: opener(), released_for: 3000 };
+    let refused = DoorReport::Refused {
+        by: leg("ben-phone"),
+        opening: "o2".parse().expect("a word"),
+        reason: OpeningRefusal::NonceUnknown,
+    };
+    let mut scribe = Scribe::call(family());
+    scribe.say(open("ben-phone", "early")).say(accept("ben-phone", "b1"));
+    scribe.say(open("ben-phone", "o1")).say(open("ben-phone", "o1")).say(open("anna-phone", "a1"));
+    scribe.say(open("front-panel", "f1")).say(door_says("front-panel", "d1", opened()));
+    scribe.say(door_says("front-panel", "d1", opened())).say(door_says("ben-phone", "b2", opened()));
+    scribe.say(door_says("front-panel", "d2", DoorReport::Contact { state: DoorState::Opened }));
+    scribe.say(open("ben-phone", "o2")).say(door_says("front-panel", "d3", refused));
+    scribe.say(end("front-panel", "f2")).say(open("ben-phone", "late"));
+    insta::assert_snapshot!(scribe.end(), @r#"
+    0.000 front-panel initiate group flat
+            = initiated
+            → anna-phone anna-tablet ben-phone: incomingCallReceived #1 for 45000 ms
+    0.000 ben-phone open
+            = ERR_CALL_NOT_STARTED (initiated)
+    0.000 ben-phone accept
+            = ongoing, front-panel ongoing, ben-phone ongoing
+            → front-panel: outgoingCallAccepted #3 by ben-phone
+            → anna-phone anna-tablet: callAnsweredElsewhere #3 ongoing, front-panel ongoing, ben-phone ongoing
+    0.000 ben-phone open
+            = ongoing, front-panel ongoing, ben-phone ongoing
+            → front-panel: openingAsked #4 o1 by ben-phone
+    0.000 ben-phone open
+            = ongoing, front-panel ongoing, ben-phone ongoing
+    0.000 anna-phone open
+            = ERR_CALL_NOT_A_PART (ongoing, front-panel ongoing, ben-phone ongoing)
+    0.000 front-panel open
+            = ERR_FORBIDDEN (ongoing, front-panel ongoing, ben-phone ongoing)
+    0.000 front-panel reports {"report":"opened","opener":{"authority":"participant","opening":"o1","by":{"uid":"ben","deviceId":"ben-phone","name":"ben"}},"releasedFor":3000}
+            = ongoing, front-panel ongoing, ben-phone ongoing
+            → ben-phone: doorOpened #8 {"authority":"participant","opening":"o1","by":{"uid":"ben","deviceId":"ben-phone","name":"ben"}} for 3000 ms
+    0.000 front-panel reports {"report":"opened","opener":{"authority":"participant","opening":"o1","by":{"uid":"ben","deviceId":"ben-phone","name":"ben"}},"releasedFor":3000}
+            = ongoing, front-panel ongoing, ben-phone ongoing
+    0.000 ben-phone reports {"report":"opened","opener":{"authority":"participant","opening":"o1","by":{"uid":"ben","deviceId":"ben-phone","name":"ben"}},"releasedFor":3000}
+            = ERR_FORBIDDEN (ongoing, front-panel ongoing, ben-phone ongoing)
+    0.000 front-panel reports {"report":"contact","state":"opened"}
+            = ongoing, front-panel ongoing, ben-phone ongoing
+            → ben-phone: doorContact #11 "opened"
+    0.000 ben-phone open
+            = ongoing, front-panel ongoing, ben-phone ongoing
+            → front-panel: openingAsked #12 o2 by ben-phone
+    0.000 front-panel reports {"report":"refused","by":{"uid":"ben","deviceId":"ben-phone","name":"ben"},"opening":"o2","reason":"nonceUnknown"}
+            = ongoing, front-panel ongoing, ben-phone ongoing
+            → ben-phone: openingRefused #13 o2 "nonceUnknown"
+    0.000 front-panel end
+            = ended doorHungUp after 0 s, front-panel ended, ben-phone ended
+            → ben-phone: callEnded #14 ended doorHungUp after 0 s, front-panel ended, ben-phone ended
+            archive ended doorHungUp after 0 s, front-panel ended, ben-phone ended
+    0.000 ben-phone open
+            = ERR_CALL_TERMINATED (ended doorHungUp after 0 s, front-panel ended, ben-phone ended)
+    "#);
 }
 
 #[test]

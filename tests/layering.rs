@@ -60,7 +60,7 @@ const LAYERS: [Layer; 6] = [
         ],
         own: Own::SameRoom,
     },
-    Layer { name: "wiring", number: 4, modules: &["demo", "door", "hub::command"], own: Own::All },
+    Layer { name: "wiring", number: 4, modules: &["audit::command", "demo", "door", "hub::command"], own: Own::All },
     Layer { name: "edge", number: 5, modules: &["cli", "main"], own: Own::All },
 ];
 

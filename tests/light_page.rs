@@ -107,6 +107,18 @@ fn facts() -> Vec<Picture> {
             Indication { at_fault: true, ..down() },
         ),
         picture(
+            "tampered",
+            "The enclosure is open",
+            "the bottom, a long blink after any others",
+            Indication { tampered: true, ..idle() },
+        ),
+        picture(
+            "released",
+            "The door can be opened",
+            "every third LED bright, against the clock, whatever the call does",
+            Indication { door_released: true, ..of(Phase::Ongoing) },
+        ),
+        picture(
             "waiting",
             "Another button's press waits",
             "the two LEDs beside the bottom by turns",

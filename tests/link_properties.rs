@@ -157,7 +157,13 @@ impl Bench {
                 self.joined.insert(session_id);
             }
             Told::Down => self.joined.clear(),
-            Told::Signal { .. } | Told::Unauthorized | Told::Up { .. } => {}
+            Told::Nonce { .. }
+            | Told::NonceAsked { .. }
+            | Told::NonceRefused { .. }
+            | Told::Notice { .. }
+            | Told::Signal { .. }
+            | Told::Unauthorized
+            | Told::Up { .. } => {}
         }
     }
 

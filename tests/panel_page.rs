@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use doorward::ids::ButtonId;
 use doorward::panel::page::{Page, PageError, PageLines, PageSettings, PageStrip, open};
-use doorward::panel::{Lines as _, Rgb, Strip as _};
+use doorward::panel::{Lines as _, Relay as _, Rgb, Strip as _};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -142,6 +142,33 @@ async fn the_page_shows_what_the_door_shows() {
     page.show_speaker(-12.5, 440.0);
     told(&mut socket, r#""speaker":{"dbfs":-12.5,"hertz":440.0,"#).await;
     page.show_status("Ringing");
-    page.show_relay(true);
-    told(&mut socket, r#""relay":true,"status":"Ringing""#).await;
+    let mut relay = page.relay();
+    relay.set(true).expect("a page never fails");
+    told(&mut socket, r#""relay":true,"active":[],"status":"Ringing""#).await;
+    drop(relay);
+    told(&mut socket, r#""relay":false"#).await;
+}
+
+#[tokio::test]
+async fn contacts_are_switched_by_page_and_curl_and_stay() {
+    let (page, mut lines, _strip) = page().await;
+    let own = page.address().to_string();
+    let mut first = socket(page.address()).await;
+    first.send(Message::text(r#"{"switch":{"input":"doorContact","active":true}}"#)).await.expect("it is open");
+    assert_eq!(edge(&mut lines).await, ("door contact".to_owned(), true));
+    first.close(None).await.expect("it closes");
+    let mut second = socket(page.address()).await;
+    told(&mut second, r#""active":["doorContact"]"#).await;
+    for (line, text, active) in [
+        ("POST /line/tamper?active=true", "tamper", true),
+        ("POST /line/door-contact?active=false", "door contact", false),
+        ("POST /line/request-to-exit?active=true", "request to exit", true),
+    ] {
+        let answer = ask(page.address(), request(line, &own, "")).await;
+        assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+        assert_eq!(edge(&mut lines).await, (text.to_owned(), active));
+    }
+    told(&mut second, r#""active":["requestToExit","tamper"]"#).await;
+    let answer = ask(page.address(), request("POST /line/bell?active=true", &own, "")).await;
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
 }

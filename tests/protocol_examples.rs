@@ -11,12 +11,14 @@ use doorward::config::hub::HubConfig;
 use doorward::hub::administration::{ENROLMENT_LIFETIME, PAIRING_LIFETIME};
 use doorward::hub::exchange::Rules;
 use doorward::hub::{history, orders, sessions};
-use doorward::ids::SessionId;
+use doorward::ids::{Nonce, SessionId};
+use doorward::redacted::Redacted;
 use doorward::signaling::identity::{Admission, CallsBody, EnrolBody, Me, PairBody, UserKind};
 use doorward::signaling::protocol::{
-    CallBody, CallStatus, CallType, ClientFrame, EndReason, ErrorBody, ErrorCode, EventKind, HubFrame, InitiateBody,
-    MAX_FRAME, MAX_METADATA_ENTRIES, MAX_METADATA_TEXT, Metadata, PROTOCOL_VERSION, ParticipantState, Receiver,
-    RejectStatus, Role, SessionToken, Signal, Verb, VerbBody, VerbRequest,
+    AuditBody, AuditKept, CallBody, CallStatus, CallType, ClientFrame, DoorNotice, DoorReport, DoorState, EndReason,
+    ErrorBody, ErrorCode, EventKind, HubFrame, InitiateBody, MAX_FRAME, MAX_METADATA_ENTRIES, MAX_METADATA_TEXT,
+    Metadata, Opener, OpeningRefusal, PROTOCOL_VERSION, ParticipantState, Receiver, RejectStatus, Role, SessionToken,
+    Signal, Verb, VerbBody, VerbRequest,
 };
 use protocol_page::replay::Replay;
 use protocol_page::{Example, PAGE, examples};
@@ -44,6 +46,8 @@ fn written_again(example: &Example, kind: &str) {
     }
     let written = match kind {
         "Admission" => again::<Admission>(example),
+        "AuditBody" => again::<AuditBody>(example),
+        "AuditKept" => again::<AuditKept>(example),
         "CallBody" => again::<CallBody>(example),
         "CallsBody" => again::<CallsBody>(example),
         "ClientFrame" => again::<ClientFrame>(example),
@@ -117,6 +121,11 @@ fn every_word_is_explained() {
     let words = [
         variants::<CallStatus>(r#""?""#),
         variants::<CallType>(r#""?""#),
+        variants::<DoorNotice>(r#""?""#),
+        variants::<DoorReport>(r#"{"report":"?"}"#),
+        variants::<DoorState>(r#""?""#),
+        variants::<Opener>(r#"{"authority":"?"}"#),
+        variants::<OpeningRefusal>(r#""?""#),
         variants::<EndReason>(r#""?""#),
         variants::<ParticipantState>(r#""?""#),
         variants::<RejectStatus>(r#""?""#),
@@ -200,8 +209,11 @@ fn every_verb_has_an_example() {
         Verb::End { session_id, reason: None },
         Verb::GenerateToken { session_id },
         Verb::Initiate { receiver, call_type, metadata: metadata.clone() },
+        Verb::KeepAudit { lines: Vec::new() },
+        Verb::Open { session_id, nonce: Redacted::new(Nonce::from_random([7; 16])) },
         Verb::PressWaiting { session_id, metadata },
         Verb::Reject { session_id, status: RejectStatus::Busy },
+        Verb::ReportDoor { session_id, report: DoorReport::Contact { state: DoorState::Opened } },
     ];
     // A new verb belongs into the list above.
     let _all = |verb: &Verb| match verb {
@@ -209,8 +221,11 @@ fn every_verb_has_an_example() {
         | Verb::End { .. }
         | Verb::GenerateToken { .. }
         | Verb::Initiate { .. }
+        | Verb::KeepAudit { .. }
+        | Verb::Open { .. }
         | Verb::PressWaiting { .. }
-        | Verb::Reject { .. } => {}
+        | Verb::Reject { .. }
+        | Verb::ReportDoor { .. } => {}
     };
     let examples = examples(&PAGE);
     let asked: Vec<&str> =

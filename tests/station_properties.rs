@@ -134,6 +134,10 @@ impl Trial {
             30 => Event::LinkUp { calls: self.calls(turn) },
             31 if turn.other.is_multiple_of(3) => Event::DevicesChanged { at_fault: turn.other.is_multiple_of(2) },
             31 => Event::StuckChanged { button: button(name), stuck: turn.other.is_multiple_of(2) },
+            32 if turn.other.is_multiple_of(3) => {
+                Event::ReleaseChanged { released: turn.other.is_multiple_of(2), tampered: turn.other.is_multiple_of(4) }
+            }
+            32 if turn.other.is_multiple_of(5) => Event::OpeningRefused,
             32 => Event::CapturingChanged {
                 camera: turn.other.is_multiple_of(2),
                 microphone: turn.other.is_multiple_of(4),
@@ -352,6 +356,9 @@ impl Trial {
                 Some(*session_id)
             }
             Verb::GenerateToken { session_id } | Verb::PressWaiting { session_id, .. } => Some(*session_id),
+            Verb::KeepAudit { .. } | Verb::Open { .. } | Verb::ReportDoor { .. } => {
+                panic!("the station has no part in the door release: {request:?}")
+            }
         }
     }
 

@@ -4,7 +4,8 @@
 /** @typedef {{ id: string, label: string }} Button */
 /** @typedef {{ name: string, buttons: Button[], leds: number }} Layout */
 /** @typedef {{ dbfs: number, hertz: number, count: number }} Speaker */
-/** @typedef {{ frame: string, speaker: Speaker | null, relay: boolean, status: string }} Shown */
+/** @typedef {"doorContact" | "requestToExit" | "tamper"} Contact */
+/** @typedef {{ frame: string, speaker: Speaker | null, relay: boolean, active: Contact[], status: string }} Shown */
 
 const SVG = "http://www.w3.org/2000/svg";
 const BARS = 24;
@@ -26,7 +27,12 @@ let measured = -1;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let silence;
 
+/** @type {[Contact, HTMLElement][]} */
+const contacts = [["doorContact", element("door-contact")], ["requestToExit", element("request-to-exit")], ["tamper", element("tamper")]];
+let active = new Set();
+
 drawBars();
+for (const [input, toggle] of contacts) makeSwitch(input, toggle);
 connect();
 
 /** @param {string} id */
@@ -137,6 +143,22 @@ function touch(id, down, push) {
   if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(down ? { press: id } : { release: id }));
 }
 
+/**
+ * Contacts stay as they are put; the request to exit is a button, and comes back by itself.
+ * @param {Contact} input
+ * @param {HTMLElement} toggle
+ */
+function makeSwitch(input, toggle) {
+  const put = (/** @type {boolean} */ on) => {
+    if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ switch: { input, active: on } }));
+  };
+  toggle.addEventListener("click", () => {
+    if (input !== "requestToExit") return put(!active.has(input));
+    put(true);
+    setTimeout(() => put(false), 4 * SHORTEST_PRESS);
+  });
+}
+
 function bell() {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 24 24");
@@ -198,7 +220,9 @@ function show(shown) {
   // The LED of the camera is the first one; the lens has it once more.
   plate.classList.toggle("filming", !/^0{0,6}$/.test(shown.frame.slice(0, 6)));
   plate.classList.toggle("open", shown.relay);
-  element("relay-word").textContent = shown.relay ? "open" : "locked";
+  element("relay-word").textContent = shown.relay ? "relay on" : "relay off";
+  active = new Set(shown.active);
+  for (const [input, toggle] of contacts) toggle.setAttribute("aria-pressed", String(active.has(input)));
   if (element("status").textContent !== shown.status) element("status").textContent = shown.status;
   if (shown.speaker && shown.speaker.count !== measured) {
     measured = shown.speaker.count;

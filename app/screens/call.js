@@ -1,7 +1,7 @@
 // The screen of a call: who is at the door, the picture, and what can be done. One screen from the ring to the end, so that
 // the picture goes on undisturbed when the call is answered.
 
-import { h, icon, roundButton, say } from '../elements.js';
+import { h, holdButton, icon, roundButton, say } from '../elements.js';
 import { doorName, durationText, endReasonText, t } from '../texts.js';
 import { banners } from './banners.js';
 
@@ -33,7 +33,7 @@ export function callScreen(switchboard) {
 
   const chipIcon = h('span', { class: 'chip-icon' });
   const chipWord = h('span');
-  const chip = h('p', { class: 'chip' }, chipIcon, chipWord);
+  const chip = h('p', { class: 'chip', role: 'status' }, chipIcon, chipWord);
 
   const slider = h('input', { type: 'range', min: '0', max: '100', value: '100', 'aria-label': t('volume') });
   slider.addEventListener('input', () => line && (line.audio.volume = Number(slider.value) / 100));
@@ -42,6 +42,7 @@ export function callScreen(switchboard) {
   const answer = roundButton('answer', 'go', t('answer'), act((it) => void switchboard.answer(it)));
   const reject = roundButton('hangUp', 'stop', t('reject'), act((it) => void switchboard.reject(it, 'rejected')));
   const mute = roundButton('microphone', 'plain', t('mute'), () => switchboard.toggleMute());
+  const open = holdButton('key', 'open', t('openDoor'), act((it) => void switchboard.openDoor(it)));
   const hangUp = roundButton('hangUp', 'stop', t('hangUp'), act((it) => void switchboard.hangUp(it)));
   const close = roundButton('close', 'plain', t('close'), act((it) => switchboard.dismiss(it)));
   const actions = h('div', { class: 'actions' });
@@ -99,9 +100,11 @@ export function callScreen(switchboard) {
     volume.hidden = phase.at !== 'talking';
 
     if (phase.at === 'ringing') offer(reject, answer);
-    else if (phase.at === 'talking') offer(mute, hangUp);
+    else if (phase.at === 'talking') offer(mute, open, hangUp);
     else if (phase.at === 'calling' || phase.at === 'answering') offer(hangUp);
     else offer(close);
+    open.disabled = line.door.at === 'asking';
+    open.classList.toggle('done', line.door.at === 'released' || line.door.at === 'open');
     const { state } = switchboard.microphone;
     mute.disabled = state !== 'open' && state !== 'muted';
     mute.setAttribute('aria-pressed', String(state === 'muted'));
@@ -209,6 +212,28 @@ function waitOf({ phase, call, media, full, seen }) {
 }
 
 /**
+ * What the door does, while it does something.
+ * @param {Line['door']} door
+ * @returns {ReturnType<typeof noticeOf>}
+ */
+function doorOf(door) {
+  switch (door.at) {
+    case 'shut':
+      return null;
+    case 'asking':
+      return { icon: 'key', text: t('openingDoor'), alarming: false };
+    case 'released':
+      return { icon: 'key', text: door.by ? t('doorReleasedBy', { name: door.by }) : t('doorReleased'), alarming: false };
+    case 'open':
+      return { icon: 'door', text: t('doorIsOpen'), alarming: false };
+    case 'notOpened':
+      return { icon: 'door', text: t('doorNotOpened'), alarming: false };
+    case 'refused':
+      return { icon: 'warning', text: door.why, alarming: true };
+  }
+}
+
+/**
  * The one thing that matters most at this moment about who hears whom.
  * @param {Line} line
  * @param {Switchboard} switchboard
@@ -217,6 +242,8 @@ function waitOf({ phase, call, media, full, seen }) {
 function noticeOf(line, { microphone }) {
   if (line.phase.at === 'ringing') return { icon: 'microphoneOff', text: t('microphoneClosed'), alarming: false };
   if (line.phase.at !== 'talking') return null;
+  const door = doorOf(line.door);
+  if (door) return door;
   switch (microphone.state) {
     case 'denied':
       return { icon: 'warning', text: t('microphoneDenied'), alarming: true };

@@ -31,6 +31,8 @@ pub(super) struct Desk {
     pub(super) microphone: bool,
     pub(super) stuck: BTreeSet<ButtonId>,
     pub(super) at_fault: bool,
+    pub(super) released: bool,
+    pub(super) tampered: bool,
     pub(super) queued: Option<ButtonId>,
     /// Sessions this door had or closed, the newest last.
     pub(super) met: VecDeque<SessionId>,
@@ -54,6 +56,8 @@ impl Desk {
             microphone: false,
             stuck: BTreeSet::new(),
             at_fault: false,
+            released: false,
+            tampered: false,
             queued: None,
             met: VecDeque::new(),
             acknowledgements: 0,
@@ -213,6 +217,10 @@ impl Desk {
             | EventKind::OutgoingCallRejected { .. }
             | EventKind::ParticipantJoined { .. }
             | EventKind::ParticipantLeft { .. }
+            | EventKind::DoorContact { .. }
+            | EventKind::DoorOpened { .. }
+            | EventKind::OpeningAsked { .. }
+            | EventKind::OpeningRefused { .. }
             | EventKind::PressWaiting { .. }
             | EventKind::ViewerLeft { .. } => tracing::debug!(session = %session_id, "event of another session"),
         }

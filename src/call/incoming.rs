@@ -92,6 +92,10 @@ impl Incoming {
             | EventKind::IncomingCallReceived { .. }
             // Only a caller is told that.
             | EventKind::OutgoingCallAccepted { .. }
+            | EventKind::DoorContact { .. }
+            | EventKind::DoorOpened { .. }
+            | EventKind::OpeningAsked { .. }
+            | EventKind::OpeningRefused { .. }
             | EventKind::PressWaiting { .. } => Phase::Incoming(self),
         }
     }

@@ -20,9 +20,13 @@ pub struct Indication {
     pub button_stuck: bool,
     /// A device of the panel fails: a line, the relay, the light itself.
     pub at_fault: bool,
+    /// The lock is released: the door can be opened.
+    pub door_released: bool,
+    /// The station's enclosure is open.
+    pub tampered: bool,
     /// Counts presses that were understood but changed nothing: each step is one short blink.
     pub acknowledgements: u32,
-    /// Counts presses that were refused: each step is one "no" blink.
+    /// Counts presses, and openings, that were refused: each step is one "no" blink.
     pub refusals: u32,
 }
 
@@ -38,6 +42,8 @@ impl Indication {
             press_waiting: None,
             button_stuck: false,
             at_fault: false,
+            door_released: false,
+            tampered: false,
             acknowledgements: 0,
             refusals: 0,
         }

@@ -261,6 +261,11 @@ impl Call {
         })
     }
 
+    /// Whether the hub named this device a participant.
+    pub(super) fn has_participant(&self, device: &DeviceId) -> bool {
+        self.devices.get(device).is_some_and(|standing| standing.rank == Rank::Participant)
+    }
+
     /// How many phones look at the picture.
     pub(super) fn looking(&self) -> u32 {
         let count = self.devices.values().filter(|standing| standing.present && standing.rank == Rank::Viewer).count();

@@ -104,6 +104,15 @@ pub enum Event {
     },
     /// A button was pressed.
     Pressed(ButtonId),
+    /// Somebody asked the door to open, and it does not.
+    OpeningRefused,
+    /// The door release, or the enclosure's contact, is in another state.
+    ReleaseChanged {
+        /// The lock is released.
+        released: bool,
+        /// The enclosure is open.
+        tampered: bool,
+    },
     /// A button was let go before it counted as held.
     Released(ButtonId),
     /// The door's media session at the hub is started.

@@ -311,6 +311,10 @@ impl Ringing {
             | EventKind::IncomingCallReceived { .. }
             | EventKind::ParticipantJoined { .. }
             | EventKind::ParticipantLeft { .. }
+            | EventKind::DoorContact { .. }
+            | EventKind::DoorOpened { .. }
+            | EventKind::OpeningAsked { .. }
+            | EventKind::OpeningRefused { .. }
             | EventKind::PressWaiting { .. } => Phase::Ringing(self),
         }
     }

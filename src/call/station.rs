@@ -8,7 +8,7 @@ use super::indication::{self, Indication, LinkFact, Outcome};
 use super::outgoing::{Dialing, Ringing, replay};
 use super::talking::Talking;
 use super::{Action, Event, PROOF_DEADLINE, Rules, Timer};
-use crate::ids::{BootId, ButtonId, RequestKey, SessionId};
+use crate::ids::{BootId, ButtonId, DeviceId, RequestKey, SessionId};
 use crate::moment::Moment;
 use crate::signaling::protocol::{
     Call as WireCall, EndReason, ErrorCode, Event as HubEvent, EventKind, Refusal, RejectStatus, Verb, VerbRequest,
@@ -85,6 +85,23 @@ impl Station {
         self.phase.session()
     }
 
+    /// Whether the hub named this device a participant of this call, which is going on.
+    #[must_use]
+    pub fn talks_with(&self, session_id: SessionId, device_id: &DeviceId) -> bool {
+        match &self.phase {
+            Phase::Connecting(talking) | Phase::Ongoing(talking) => {
+                talking.session() == session_id && talking.has_participant(device_id)
+            }
+            Phase::Idle
+            | Phase::Dialing(_)
+            | Phase::Ringing(_)
+            | Phase::Incoming(_)
+            | Phase::Ending { .. }
+            | Phase::Outcome(_)
+            | Phase::Closed => false,
+        }
+    }
+
     /// What the visitor is to be shown now.
     #[must_use]
     pub fn indication(&self) -> Indication {
@@ -96,6 +113,8 @@ impl Station {
             press_waiting: self.desk.queued.clone(),
             button_stuck: !self.desk.stuck.is_empty(),
             at_fault: self.desk.at_fault,
+            door_released: self.desk.released,
+            tampered: self.desk.tampered,
             acknowledgements: self.desk.acknowledgements,
             refusals: self.desk.refusals,
         }
@@ -143,6 +162,15 @@ impl Phase {
             }
             Event::Pressed(button) => self.pressed(desk, &button),
             Event::Released(button) => self.released(desk, &button),
+            Event::ReleaseChanged { released, tampered } => {
+                desk.released = released;
+                desk.tampered = tampered;
+                self
+            }
+            Event::OpeningRefused => {
+                desk.refusals = desk.refusals.wrapping_add(1);
+                self
+            }
             Event::SessionRefused { session_id, refusal } => self.session_refused(desk, session_id, refusal),
             Event::ShutDown => self.shut_down(desk),
             Event::DevicesChanged { at_fault } => {
@@ -311,9 +339,16 @@ impl Phase {
                 }
                 self
             }
-            (Verb::Reject { .. } | Verb::End { .. } | Verb::GenerateToken { .. } | Verb::PressWaiting { .. }, _) => {
-                self
-            }
+            (
+                Verb::Reject { .. }
+                | Verb::End { .. }
+                | Verb::GenerateToken { .. }
+                | Verb::KeepAudit { .. }
+                | Verb::Open { .. }
+                | Verb::PressWaiting { .. }
+                | Verb::ReportDoor { .. },
+                _,
+            ) => self,
         }
     }
 

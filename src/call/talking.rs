@@ -5,7 +5,7 @@ use super::indication::Outcome;
 use super::live::{Call, Origin};
 use super::station::Phase;
 use super::{Action, Button, Event, Timer};
-use crate::ids::{ButtonId, RequestKey, SessionId};
+use crate::ids::{ButtonId, DeviceId, RequestKey, SessionId};
 use crate::signaling::protocol::{
     Call as WireCall, CallStatus, EndReason, Event as HubEvent, EventKind, Refusal, RejectStatus, Verb,
 };
@@ -62,6 +62,10 @@ impl Talking {
 
     pub(super) const fn session(&self) -> SessionId {
         self.call.session
+    }
+
+    pub(super) fn has_participant(&self, device: &DeviceId) -> bool {
+        self.call.has_participant(device)
     }
 
     pub(super) fn is_armed(&self, button: &ButtonId) -> bool {
@@ -192,6 +196,10 @@ impl Talking {
             EventKind::CallDelivered { .. }
             | EventKind::CallUpdated { .. }
             | EventKind::IncomingCallReceived { .. }
+            | EventKind::DoorContact { .. }
+            | EventKind::DoorOpened { .. }
+            | EventKind::OpeningAsked { .. }
+            | EventKind::OpeningRefused { .. }
             | EventKind::PressWaiting { .. } => Phase::Ongoing(self).settle(desk),
         }
     }

@@ -21,6 +21,7 @@ use super::diagnostics::Diagnostics;
 use super::document::Document;
 use super::light::{LightTable, StripTable};
 use super::panel::PanelTable;
+use super::release::ReleaseTable;
 use super::value::{self, SecretSource};
 
 /// The whole file.
@@ -48,6 +49,8 @@ pub struct DoorConfig {
     pub video: VideoTable,
     /// How connections are made.
     pub ice: IceTable,
+    /// The door release.
+    pub release: ReleaseTable,
     /// The ring of LEDs.
     pub light: LightTable,
     /// The wire they are on.
@@ -325,6 +328,7 @@ impl Configuration for DoorConfig {
             speaker: document.table("speaker"),
             video: document.table("video"),
             ice: document.table("ice"),
+            release: document.table("release"),
             light: document.table("light"),
             strip: document.table("strip"),
             log: document.table("log"),

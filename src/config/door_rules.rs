@@ -11,6 +11,7 @@ use super::door::{
     ButtonTable, CallTable, CameraTable, DoorConfig, GesturesTable, HubTable, IceTable, MicrophoneTable, SpeakerTable,
     VideoTable,
 };
+use super::release::ReleaseTable;
 use super::value::{format_duration, is_placeholder_host};
 
 /// At least one button, each with a name and label of its own. A button that could not be read is nothing here.
@@ -53,6 +54,7 @@ pub(super) fn check_tables(document: &mut Document<'_>, config: &DoorConfig) {
     check_sources(document, config);
     check_video(document, &config.video);
     check_ice(document, &config.ice);
+    check_release(document, &config.release);
 }
 
 fn check_gestures(document: &mut Document<'_>, gestures: &GesturesTable) {
@@ -73,6 +75,18 @@ fn check_call(document: &mut Document<'_>, call: &CallTable) {
     check_time(document, "call.connect-deadline", call.connect_deadline, s(5), s(60));
     check_time(document, "call.media-grace", call.media_grace, s(2), s(60));
     check_time(document, "call.maximum-duration", call.maximum_duration, s(30), s(3600));
+}
+
+fn check_release(document: &mut Document<'_>, release: &ReleaseTable) {
+    let s = Duration::from_secs;
+    check_time(document, "release.pulse", release.pulse, Duration::from_millis(200), s(30));
+    check_time(document, "release.opened-within", release.opened_within, s(3), s(120));
+    if release.opened_within < release.pulse {
+        let within = format_duration(release.opened_within);
+        document.error("release.pulse", format!("a time not longer than release.opened-within, which is \"{within}\""));
+    }
+    check_time(document, "release.left-open-after", release.left_open_after, s(10), s(24 * 3600));
+    check_time(document, "release.tamper-inhibits", release.tamper_inhibits, s(0), s(24 * 3600));
 }
 
 fn check_sources(document: &mut Document<'_>, config: &DoorConfig) {

@@ -9,6 +9,7 @@ mod door_rules;
 pub mod hub;
 pub mod light;
 pub mod panel;
+pub mod release;
 pub mod value;
 
 use std::path::{Path, PathBuf};

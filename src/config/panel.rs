@@ -87,6 +87,18 @@ pub struct PagePanelTable {
     pub listen: SocketAddr,
 }
 
+impl PanelTable {
+    /// Whether there is a contact in the door's frame.
+    #[must_use]
+    pub const fn has_door_contact(&self) -> bool {
+        match self {
+            Self::Gpio(GpioTable::Chardev(table)) => table.door_contact.is_some(),
+            Self::Gpio(GpioTable::Rppal(table)) => table.door_contact.is_some(),
+            Self::Page(_) => true,
+        }
+    }
+}
+
 impl<L> WiringTable<L> {
     /// What is wired where.
     #[must_use]

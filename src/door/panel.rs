@@ -50,7 +50,8 @@ pub(super) async fn open(config: &DoorConfig) -> anyhow::Result<Panel> {
                 leds: usize::from(config.light.leds),
             };
             let (page, lines, strip) = page::open(settings).await.context("the simulated panel")?;
-            Ok(Panel { lines: Box::new(lines), strip: Box::new(strip), relay: None, page: Some(page) })
+            let relay = Box::new(page.relay());
+            Ok(Panel { lines: Box::new(lines), strip: Box::new(strip), relay: Some(relay), page: Some(page) })
         }
     }
 }

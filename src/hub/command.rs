@@ -11,7 +11,7 @@ use super::administration::{Administration, ENROLMENT_LIFETIME, PAIRING_LIFETIME
 use super::directory::tables::DirectoryError;
 use super::directory::{Directory, Kind};
 use super::store::StoreError;
-use super::{HubError, run_with_pulse};
+use super::{HubError, audit, run_with_pulse};
 use crate::config::Configuration;
 use crate::config::hub::HubConfig;
 use crate::config::value::format_duration;
@@ -49,6 +49,12 @@ enum Subject {
     /// Phones and door stations
     #[command(subcommand)]
     Device(DeviceCommand),
+    /// Print the hub's copies of the doors' audit logs, for `doorward audit`
+    Audit {
+        /// Of this door alone
+        #[arg(long, value_name = "UID")]
+        door: Option<Uid>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -232,6 +238,12 @@ fn administer(config: &HubConfig, subject: Subject) -> Result<(), CommandError> 
         Subject::User(command) => user(config, &mut administration, command),
         Subject::Group(command) => group(&mut administration, command),
         Subject::Door(command) => door(&mut administration, command),
+        Subject::Audit { door } => {
+            for line in audit::lines(&config.server.state_directory, door.as_ref())? {
+                println!("{line}");
+            }
+            Ok(())
+        }
         Subject::Device(DeviceCommand::List) => {
             print!("{}", list_devices(&administration.directory()?));
             Ok(())

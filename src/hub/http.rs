@@ -15,6 +15,8 @@ use tracing::error;
 
 use super::answer::{Done, Json, Refused};
 use super::app;
+use super::audit::AuditError;
+use super::directory::Kind;
 use super::directory::tables::{DirectoryError, Invitation};
 use super::history::{Concern, PAGE};
 use super::interface::{Interface, check_origin};
@@ -24,8 +26,8 @@ use super::{auth, socket};
 use crate::ids::{DeviceId, SessionId};
 use crate::signaling::identity::{Admission, CallsBody, EnrolBody, Me, PairBody};
 use crate::signaling::protocol::{
-    Call, CallBody, ErrorCode, InitiateBody, MAX_FRAME, MAX_METADATA_ENTRIES, MAX_METADATA_TEXT, Metadata, Refusal,
-    SessionToken, Verb, VerbAnswer, VerbBody, VerbRequest,
+    AuditBody, AuditKept, Call, CallBody, ErrorCode, InitiateBody, MAX_FRAME, MAX_METADATA_ENTRIES, MAX_METADATA_TEXT,
+    Metadata, Refusal, SessionToken, Verb, VerbAnswer, VerbBody, VerbRequest,
 };
 
 /// A body has to be there this soon after its head.
@@ -36,6 +38,7 @@ type Answer<T> = Result<Json<T>, Refused>;
 /// All paths of the hub.
 pub fn router(interface: Interface) -> Router {
     let v1 = Router::new()
+        .route("/audit", post(keep_audit))
         .route("/calls", post(initiate).get(history))
         .route("/calls/active", get(active))
         .route("/calls/{session}", get(call))
@@ -132,16 +135,56 @@ fn read_verb(name: &str, session_id: SessionId, body: VerbBody) -> Result<Verb, 
     Ok(match name {
         "accept" => Verb::Accept { session_id },
         "end" => Verb::End { session_id, reason: body.reason },
+        "door-report" => {
+            Verb::ReportDoor { session_id, report: body.report.ok_or_else(|| Refused::bad("`report` is missing"))? }
+        }
+        "open" => {
+            let missing = || Refused::bad("`nonce` is missing; ask the door for one");
+            Verb::Open { session_id, nonce: body.nonce.ok_or_else(missing)? }
+        }
         "press-waiting" => Verb::PressWaiting { session_id, metadata: body.metadata },
         "reject" => {
             let missing = || Refused::bad("`status` is missing; allowed: busy, cancelled, rejected");
             Verb::Reject { session_id, status: body.status.ok_or_else(missing)? }
         }
         _other => {
-            let message = "there is no such verb; known are accept, end, press-waiting, reject and token";
+            let message =
+                "there is no such verb; known are accept, door-report, end, open, press-waiting, reject and token";
             return Err(Refusal::new(ErrorCode::ErrNotFound, message).into());
         }
     })
+}
+
+/// A door's lines are on the disk before it hears that they are kept.
+async fn keep_audit(
+    State(interface): State<Interface>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Answer<AuditKept> {
+    let device = caller(&interface, &peer, request.headers())?;
+    interface.count_verb(&device)?;
+    let AuditBody { lines, .. } = read_body(request).await?;
+    let directory = interface.handle.directory();
+    let (door, user) = directory.user_of(&device).ok_or_else(unauthorized)?;
+    if !matches!(user.kind, Kind::Door { .. }) {
+        return Err(Refusal::new(ErrorCode::ErrForbidden, "only doors keep an audit log").into());
+    }
+    let (door, copies) = (door.clone(), interface.copies.clone());
+    let kept = u64::try_from(lines.len()).unwrap_or(u64::MAX);
+    match tokio::task::spawn_blocking(move || copies.keep(&door, &lines)).await {
+        Ok(Ok(notices)) if notices.is_empty() => {}
+        Ok(Ok(notices)) => interface.handle.tell(Order::Notice { device, notices }).await,
+        Ok(Err(AuditError::Store(error))) => {
+            error!(%error, "an audit log cannot be kept");
+            return Err(internal("the audit log cannot be kept"));
+        }
+        Ok(Err(error @ (AuditError::Line(..) | AuditError::Many(_)))) => return Err(Refused::bad(error.to_string())),
+        Err(error) => {
+            error!(%error, "the keeping of an audit log failed");
+            return Err(internal("the audit log cannot be kept"));
+        }
+    }
+    Ok(Json(AuditKept { kept }))
 }
 
 async fn token(
@@ -157,7 +200,7 @@ async fn token(
     let answer = ask(&interface, &device, VerbRequest { key, verb: Verb::GenerateToken { session_id } }).await;
     match or_history(&interface, &device, session_id, answer).await? {
         VerbAnswer::Token(token) => Ok(Json(token)),
-        VerbAnswer::Call(_) => Err(internal("a call came where a token was asked for")),
+        VerbAnswer::Call(_) | VerbAnswer::Kept => Err(internal("a call came where a token was asked for")),
     }
 }
 
@@ -169,7 +212,7 @@ async fn ask(interface: &Interface, device: &DeviceId, request: VerbRequest) -> 
 fn called(answer: VerbAnswer) -> Answer<CallBody> {
     match answer {
         VerbAnswer::Call(call) => Ok(Json(CallBody { call: *call })),
-        VerbAnswer::Token(_) => Err(internal("a token came where a call was asked for")),
+        VerbAnswer::Token(_) | VerbAnswer::Kept => Err(internal("a token came where a call was asked for")),
     }
 }
 

@@ -9,6 +9,7 @@ use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use tracing::{info, warn};
 
 use super::answer::too_many;
+use super::audit::Copies;
 use super::directory::desk::Desk;
 use super::history::History;
 use super::limits::{Bucket, Buckets, Guesses};
@@ -29,6 +30,8 @@ pub struct Interface {
     pub desk: Desk,
     /// Calls that are over.
     pub history: History,
+    /// Copies of the doors' audit logs.
+    pub copies: Copies,
     /// How often a device says that it is there.
     pub heartbeat: Duration,
     limits: Arc<Mutex<Limits>>,
@@ -47,13 +50,13 @@ struct Limits {
 impl Interface {
     /// Of this loop and this directory.
     #[must_use]
-    pub fn new(handle: Handle, desk: Desk, history: History, heartbeat: Duration) -> Self {
+    pub fn new(handle: Handle, desk: Desk, history: History, copies: Copies, heartbeat: Duration) -> Self {
         let limits = Limits {
             logins: Buckets::new(Bucket::new(20, Duration::from_secs(2)), NAMES),
             verbs: Buckets::new(Bucket::new(60, Duration::from_millis(100)), NAMES),
             guesses: Guesses::default(),
         };
-        Self { handle, desk, history, heartbeat, limits: Arc::new(Mutex::new(limits)) }
+        Self { handle, desk, history, copies, heartbeat, limits: Arc::new(Mutex::new(limits)) }
     }
 
     /// The device that shows this credential. One that is right is always let in, so nobody can lock out somebody else; who

@@ -12,6 +12,7 @@
 pub mod administration;
 pub mod answer;
 pub mod app;
+pub mod audit;
 pub mod auth;
 pub mod command;
 pub mod connections;
@@ -42,6 +43,7 @@ use tracing::{info, warn};
 use crate::config::hub::{HubConfig, IceServerTable};
 use crate::config::value::SecretError;
 use crate::signaling::protocol::IceServer;
+use audit::Copies;
 use directory::desk::Desk;
 use history::History;
 use interface::Interface;
@@ -136,7 +138,8 @@ pub async fn run_with_pulse(
     let (handle, inbox) = Handle::new(desk.directory());
     let board = Switchboard::restore(settings, desk.directory(), log, entries);
     let beating = beat(handle.clone(), pulse);
-    let interface = Interface::new(handle, desk, history, config.server.heartbeat);
+    let copies = Copies::open(state)?;
+    let interface = Interface::new(handle, desk, history, copies, config.server.heartbeat);
 
     let failed = |error| HubError::Listen { address: listen, error };
     let listener = TcpListener::bind(listen).await.map_err(failed)?;

@@ -10,7 +10,7 @@ use super::auth::read_credential;
 use super::directory::Directory;
 use crate::ids::{DeviceId, SessionId};
 use crate::signaling::identity::Me;
-use crate::signaling::protocol::{Call, ClientFrame, ErrorCode, Refusal, Seen, VerbAnswer, VerbRequest};
+use crate::signaling::protocol::{Call, ClientFrame, DoorNotice, ErrorCode, Refusal, Seen, VerbAnswer, VerbRequest};
 
 /// Frames that wait for one connection. One that is slower is closed, so that nobody else waits for it. A door with four
 /// viewers gets some hundred candidates in one moment; they take memory only while they wait.
@@ -50,6 +50,13 @@ pub enum Order {
     Disconnect(ConnectionId),
     /// A frame came.
     Frame(ConnectionId, Box<ClientFrame>),
+    /// Something is wrong with a door, or is well again.
+    Notice {
+        /// The door's device.
+        device: DeviceId,
+        /// What, and when by the door's wall clock.
+        notices: Vec<(DoorNotice, u64)>,
+    },
     /// A verb came.
     Verb {
         /// From which device.

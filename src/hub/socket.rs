@@ -223,7 +223,8 @@ fn read_text(text: &str) -> Incoming {
         #[serde(rename = "type", borrow)]
         kind: std::borrow::Cow<'t, str>,
     }
-    const KNOWN: [&str; 6] = ["acknowledge", "endSession", "hello", "ping", "signal", "startSession"];
+    const KNOWN: [&str; 8] =
+        ["acknowledge", "askNonce", "endSession", "hello", "nonce", "ping", "signal", "startSession"];
     match serde_json::from_str(text) {
         Ok(frame) => Incoming::Frame(Box::new(frame)),
         // A newer peer may say things that this hub does not know yet.

@@ -17,12 +17,12 @@ use super::log::Log;
 use super::orders::{ConnectionId, Order, Outgoing, unauthorized};
 use super::sessions::{Sessions, TOKEN_LIFETIME};
 use crate::clock;
-use crate::ids::{DeviceId, PeerId, RequestKey, SessionId};
+use crate::ids::{DeviceId, PeerId, RequestKey, SessionId, Uid};
 use crate::moment::Moment;
 use crate::signaling::identity::{Me, NamedDoor, NamedGroup, UserKind};
 use crate::signaling::protocol::{
-    Call, CallStatus, CallType, ClientFrame, ErrorCode, HubFrame, IceServer, Leg, Metadata, PROTOCOL_VERSION, Receiver,
-    Refusal, RejectStatus, Role, Seen, SessionToken, Signal, Verb, VerbAnswer, VerbRequest,
+    Call, CallStatus, CallType, ClientFrame, DoorNotice, ErrorCode, HubFrame, IceServer, Leg, Metadata,
+    PROTOCOL_VERSION, Receiver, Refusal, RejectStatus, Role, Seen, SessionToken, Signal, Verb, VerbAnswer, VerbRequest,
 };
 
 /// What the loop is told once.
@@ -107,6 +107,7 @@ impl Switchboard {
             }
             Order::Disconnect(connection) => self.disconnect(connection),
             Order::Frame(connection, frame) => self.read_frame(connection, *frame),
+            Order::Notice { device, notices } => self.notice(&device, notices),
             Order::Verb { device, request, answer } => drop(answer.send(self.verb(&device, *request))),
             Order::ReadCall { device, session_id, answer } => drop(answer.send(self.party(session_id, &device))),
             Order::ReadActive { device, answer } => drop(answer.send(Ok(self.exchange.active_calls(&device)))),
@@ -256,6 +257,15 @@ impl Switchboard {
         match frame {
             ClientFrame::Acknowledge { session_id, .. } => self.acknowledge(session_id, device),
             ClientFrame::EndSession { session_id } => self.end_session(session_id, device, connection),
+            ClientFrame::AskNonce { session_id } => self.ask_nonce(session_id, device, connection),
+            ClientFrame::Nonce { session_id, device_id, answer } => {
+                // From the door of this call, and to somebody who may open, or it is nobody's.
+                if self.exchange.door_device(session_id) == Some(device)
+                    && self.exchange.may_open(session_id, &device_id).is_ok()
+                {
+                    self.connections.send_all(&[device_id], &HubFrame::Nonce { session_id, answer });
+                }
+            }
             ClientFrame::Hello { .. } => debug!(device_id = %device, "a second hello is passed over"),
             ClientFrame::Ping {} => self.connections.send(connection, &HubFrame::Pong {}),
             ClientFrame::Signal { session_id, device_id, peer, signal } => {
@@ -305,6 +315,21 @@ impl Switchboard {
         Ok(())
     }
 
+    /// To everybody who may call this door and is here. The operator finds it in the journal.
+    fn notice(&mut self, device: &DeviceId, notices: Vec<(DoorNotice, u64)>) {
+        let Some((door, user)) = self.known.user_of(device) else { return };
+        let (door, door_name) = (door.clone(), user.name.clone());
+        let may_call = |uid: &&Uid| self.known.doors_of(uid).any(|(known, _)| *known == door);
+        let residents = self.known.users.keys().filter(may_call);
+        let to: Vec<DeviceId> =
+            residents.filter_map(|uid| self.known.users.get(uid)).flat_map(|user| user.devices.clone()).collect();
+        for (notice, at) in notices {
+            warn!(%door, ?notice, "a door says");
+            let frame = HubFrame::DoorNotice { door: door.clone(), door_name: door_name.clone(), notice, at };
+            self.connections.send_all(&to, &frame);
+        }
+    }
+
     fn end_session(&mut self, session_id: SessionId, device_id: DeviceId, connection: ConnectionId) {
         if self.exchange.session_of(session_id, &device_id)
             && self.connections.speaks(session_id, &device_id, connection)
@@ -313,6 +338,15 @@ impl Switchboard {
             self.append(session_id, Change::Leave { device_id });
         }
         self.connections.send(connection, &HubFrame::SessionEnded { session_id });
+    }
+
+    /// Passes on a participant's wish to the door.
+    fn ask_nonce(&mut self, session_id: SessionId, device_id: DeviceId, connection: ConnectionId) {
+        let may = self.party(session_id, &device_id).and_then(|_| self.exchange.may_open(session_id, &device_id));
+        match may {
+            Ok(door) => self.connections.send_all(&[door], &HubFrame::NonceAsked { session_id, device_id }),
+            Err(error) => self.connections.send(connection, &HubFrame::NonceRefused { session_id, error }),
+        }
     }
 
     /// To whom a signal goes: between the door and one other device, both with a started session; the door offers, the other
@@ -351,8 +385,13 @@ impl Switchboard {
             }
             Verb::Accept { session_id } => (session_id, Change::Accept { leg, key }),
             Verb::End { session_id, reason } => (session_id, Change::End { leg, key, reason }),
+            Verb::KeepAudit { .. } => {
+                return Err(Refusal::new(ErrorCode::ErrInternal, "audit lines are not kept by the loop"));
+            }
+            Verb::Open { session_id, nonce } => (session_id, Change::Open { leg, key, nonce }),
             Verb::PressWaiting { session_id, metadata } => (session_id, Change::PressWaiting { leg, key, metadata }),
             Verb::Reject { session_id, status } => (session_id, Change::Reject { leg, key, status }),
+            Verb::ReportDoor { session_id, report } => (session_id, Change::ReportDoor { leg, key, report }),
         };
         self.party(session_id, device)?;
         self.answered(session_id, change)

@@ -11,7 +11,8 @@
 //!    9             3
 //!     8           4      5 and 7 by turns: another button's press waits
 //!        7  6  5         6: trouble: link down (on), a button stuck (two blinks), a device at fault (three blinks), both
-//!                           (two, then three); with the link down the blinks are gaps
+//!                           (two, then three); with the link down the blinks are gaps;
+//!                           tamper: a long blink after them
 //! ```
 //! The microphone has no LED of its own: it is open only in connecting and ongoing, which nobody can mistake.
 
@@ -187,7 +188,11 @@ impl Light {
             return self.draw_beacon(shown, at);
         }
         let mut stage = Stage::new(self.leds);
-        scene::draw(&mut stage, &shown.indication.phase, at.since(shown.since));
+        if shown.indication.door_released {
+            scene::draw_released(&mut stage, at.since(Moment::START));
+        } else {
+            scene::draw(&mut stage, &shown.indication.phase, at.since(shown.since));
+        }
         if let Some(blink) = &self.blink {
             scene::draw_blink(&mut stage, blink.kind, at.since(blink.since));
         }
@@ -247,6 +252,7 @@ enum BlinkKind {
 fn trouble(indication: &Indication, at: Moment) -> bool {
     let step = at.since(Moment::START).as_millis() / 240 % 20;
     let (group, step) = (step / 10, step % 10);
+    let long = indication.tampered && matches!(step, 6..=8);
     let blink = match (indication.button_stuck, indication.at_fault) {
         (false, false) => false,
         (true, false) => matches!(step, 0 | 2),
@@ -254,8 +260,8 @@ fn trouble(indication: &Indication, at: Moment) -> bool {
         (true, true) => matches!(step, 0 | 2) || (group == 1 && step == 4),
     };
     match indication.link {
-        LinkFact::Up => blink,
-        LinkFact::Down => !blink,
+        LinkFact::Up => blink || long,
+        LinkFact::Down => !(blink || long),
     }
 }
 

@@ -3,6 +3,7 @@
 //! It stands for hardware in the demo and in tests, behind the same traits. Whoever reaches it can press the buttons, so it
 //! listens on loopback only and answers no page but its own. It never decides anything.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,11 +18,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 
 use crate::clock;
 use crate::ids::ButtonId;
-use crate::panel::{Edge, Frame, Input, Lines, NextEdge, PanelError, Strip};
+use crate::panel::{Edge, Frame, Input, Lines, NextEdge, PanelError, Relay, Strip};
 
 /// Nobody's finger is faster than the door reads.
 const EDGES_WAITING: usize = 256;
@@ -78,6 +80,12 @@ pub struct PageStrip {
     shown: Arc<watch::Sender<Shown>>,
 }
 
+/// The page's relay.
+#[derive(Debug)]
+pub struct PageRelay {
+    shown: Arc<watch::Sender<Shown>>,
+}
+
 /// Serves the page.
 ///
 /// # Errors
@@ -110,9 +118,10 @@ impl Page {
         self.address
     }
 
-    /// The relay of the door release is on.
-    pub fn show_relay(&self, on: bool) {
-        self.shown.send_if_modified(|shown| std::mem::replace(&mut shown.relay, on) != on);
+    /// The page's relay, without current until it is told otherwise.
+    #[must_use]
+    pub fn relay(&self) -> PageRelay {
+        PageRelay { shown: Arc::clone(&self.shown) }
     }
 
     /// What the speaker plays: level in decibels below full scale, strongest frequency in hertz. The page forgets it by
@@ -163,6 +172,19 @@ impl Strip for PageStrip {
     }
 }
 
+impl Relay for PageRelay {
+    fn set(&mut self, energised: bool) -> Result<(), PanelError> {
+        self.shown.send_if_modified(|shown| std::mem::replace(&mut shown.relay, energised) != energised);
+        Ok(())
+    }
+}
+
+impl Drop for PageRelay {
+    fn drop(&mut self) {
+        self.shown.send_if_modified(|shown| std::mem::replace(&mut shown.relay, false));
+    }
+}
+
 /// Ends with the last copy of the page.
 #[derive(Debug)]
 struct Server(tokio::task::JoinHandle<()>);
@@ -207,6 +229,8 @@ struct Shown {
     frame: String,
     speaker: Option<Speaker>,
     relay: bool,
+    /// Lines that are active, buttons aside.
+    active: BTreeSet<Wire>,
     status: String,
 }
 
@@ -225,12 +249,52 @@ enum Told<'a> {
     Shown(&'a Shown),
 }
 
+/// A line that is no button.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Wire {
+    DoorContact,
+    RequestToExit,
+    Tamper,
+}
+
+impl Wire {
+    /// As it stands in addresses.
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "door-contact" => Some(Self::DoorContact),
+            "request-to-exit" => Some(Self::RequestToExit),
+            "tamper" => Some(Self::Tamper),
+            _other => None,
+        }
+    }
+}
+
+impl From<Wire> for Input {
+    fn from(contact: Wire) -> Self {
+        match contact {
+            Wire::DoorContact => Self::DoorContact,
+            Wire::RequestToExit => Self::RequestToExit,
+            Wire::Tamper => Self::Tamper,
+        }
+    }
+}
+
 /// What a page says.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 enum Said {
     Press(ButtonId),
     Release(ButtonId),
+    Switch(Switch),
+}
+
+/// A line that is to be active, or not. Unlike a finger it stays when the page is closed.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Switch {
+    input: Wire,
+    active: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -243,9 +307,22 @@ struct Door {
 
 impl Door {
     fn touch(&self, button: &ButtonId, active: bool) {
-        let edge = Edge { input: Input::Button(button.clone()), active, at: clock::now() };
-        if self.edge.try_send(edge).is_err() {
-            tracing::warn!(%button, active, "edge lost: the door does not read its buttons");
+        self.change(Input::Button(button.clone()), active);
+    }
+
+    fn switch(&self, contact: Wire, active: bool) {
+        self.shown.send_if_modified(|shown| match active {
+            true => shown.active.insert(contact),
+            false => shown.active.remove(&contact),
+        });
+        self.change(contact.into(), active);
+    }
+
+    fn change(&self, input: Input, active: bool) {
+        let edge = Edge { input, active, at: clock::now() };
+        if let Err(error) = self.edge.try_send(edge) {
+            let (TrySendError::Full(edge) | TrySendError::Closed(edge)) = error;
+            tracing::warn!(input = %edge.input, active, "edge lost: the door does not read its lines");
         }
     }
 }
@@ -258,6 +335,7 @@ fn router(door: Door) -> Router {
         .route("/panel.css", file("text/css; charset=utf-8", include_str!("../../app/panel/panel.css")))
         .route("/socket", get(take_socket))
         .route("/press/{id}", post(press))
+        .route("/line/{name}", post(line))
         .layer(middleware::from_fn_with_state(door.clone(), only_own_pages))
         .with_state(door)
 }
@@ -317,6 +395,22 @@ async fn press(State(door): State<Door>, Path(id): Path<String>, Query(query): Q
     }
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LineQuery {
+    active: bool,
+}
+
+/// `curl -X POST http://127.0.0.1:8481/line/door-contact?active=true`.
+async fn line(State(door): State<Door>, Path(name): Path<String>, Query(query): Query<LineQuery>) -> Response {
+    let Some(contact) = Wire::named(&name) else {
+        return (StatusCode::NOT_FOUND, "no such line; there is door-contact, request-to-exit, tamper\n")
+            .into_response();
+    };
+    door.switch(contact, query.active);
+    StatusCode::NO_CONTENT.into_response()
+}
+
 async fn take_socket(State(door): State<Door>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
     // A browser always says where its page comes from; whether that is here, was asked before.
     if !headers.contains_key(header::ORIGIN) {
@@ -360,6 +454,10 @@ fn hear(door: &Door, pressed: &mut Vec<ButtonId>, text: &str) -> bool {
         Ok(Said::Release(button)) if door.layout.has(&button) => {
             door.touch(&button, false);
             pressed.retain(|other| *other != button);
+            true
+        }
+        Ok(Said::Switch(Switch { input, active })) => {
+            door.switch(input, active);
             true
         }
         Ok(Said::Press(_) | Said::Release(_)) | Err(_) => false,

@@ -88,6 +88,10 @@ const YES: Cadence = Cadence { steps: &[(tone(1320, 0, -20), 60)], repeats: fals
 const NO: Cadence =
     Cadence { steps: &[(tone(220, 0, -26), 120), (None, 80), (tone(220, 0, -26), 120)], repeats: false };
 
+/// The lock is released: a buzz of two tones, as old door openers make it, so that one knows when to push. In a conversation
+/// softer than a voice.
+const RELEASED: Cadence = Cadence { steps: &[(tone(150, 300, -20), 400), (None, 100)], repeats: true };
+
 /// Draws the sound.
 #[derive(Debug, Clone)]
 pub struct Sound {
@@ -182,6 +186,9 @@ const fn is_conversation(phase: &Phase) -> bool {
 }
 
 fn cadence_of(indication: &Indication, before: Cadence) -> Cadence {
+    if indication.door_released {
+        return RELEASED;
+    }
     match &indication.phase {
         Phase::Idle | Phase::Ending => SILENCE,
         Phase::Dialing => DIALING,
@@ -190,8 +197,8 @@ fn cadence_of(indication: &Indication, before: Cadence) -> Cadence {
         Phase::Connecting => CONNECTED,
         Phase::Ongoing => match indication.press_waiting {
             Some(_) => WAITING,
-            // Nobody waits any more: that is no second answer.
-            None if before == WAITING || before == SILENCE => SILENCE,
+            // Nobody waits, or is let in, any more: that is no second answer.
+            None if [WAITING, SILENCE, RELEASED].contains(&before) => SILENCE,
             // The chirp of the answer is not cut off by the connection that follows it at once.
             None => CONNECTED,
         },
@@ -311,6 +318,18 @@ mod tests {
         for (index, text) in texts.iter().enumerate() {
             assert!(!text.is_empty() && !texts[..index].contains(text), "{text}");
         }
+    }
+
+    #[test]
+    fn a_released_door_buzzes_and_leaves_no_trace() {
+        let ongoing = Indication::of(Phase::Ongoing);
+        let released = Indication { door_released: true, ..ongoing.clone() };
+        let mut sound = Sound::new();
+        sound.show(Moment::from_millis(0), &Indication::of(Phase::Connecting));
+        sound.show(Moment::from_millis(5_000), &released);
+        assert_eq!(sound.step(Moment::from_millis(5_000)).map(|tone| tone.hertz), Some([150, 300]));
+        sound.show(Moment::from_millis(8_000), &ongoing);
+        assert_eq!(sound.poll_timeout(Moment::from_millis(8_000)), None);
     }
 
     #[test]

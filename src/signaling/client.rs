@@ -40,11 +40,11 @@ use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream};
 pub use super::link::Told;
 use super::link::{self, Link};
 use super::protocol::{
-    Call, CallBody, CallType, ClientFrame, EndReason, ErrorBody, HubFrame, MAX_FRAME, Metadata, Receiver, Refusal,
-    RejectStatus, SessionToken, Signal, Verb, VerbAnswer, VerbRequest, to_json,
+    AuditKept, Call, CallBody, CallType, ClientFrame, EndReason, ErrorBody, HubFrame, MAX_FRAME, Metadata, NonceAnswer,
+    Receiver, Refusal, RejectStatus, SessionToken, Signal, Verb, VerbAnswer, VerbRequest, to_json,
 };
 use crate::clock;
-use crate::ids::{DeviceId, PeerId, RequestKey, SessionId};
+use crate::ids::{DeviceId, Nonce, PeerId, RequestKey, SessionId};
 use crate::redacted::Redacted;
 
 /// An answer that takes longer is a failure; the verb is repeated by its key.
@@ -199,8 +199,27 @@ impl Client {
     pub async fn generate_token(&self, session_id: SessionId) -> Result<SessionToken, CallError> {
         match self.verb(Verb::GenerateToken { session_id }).await? {
             VerbAnswer::Token(token) => Ok(token),
-            VerbAnswer::Call(_) => Err(CallError::Stopped),
+            VerbAnswer::Call(_) | VerbAnswer::Kept => Err(CallError::Stopped),
         }
+    }
+
+    /// Asks the door for a nonce, with which it can be asked to open within five seconds: [`Told::Nonce`] or
+    /// [`Told::NonceRefused`] follows.
+    pub fn ask_nonce(&self, session_id: SessionId) {
+        self.order(link::Event::NonceWanted(session_id));
+    }
+
+    /// From a door: its answer to [`Told::NonceAsked`].
+    pub fn answer_nonce(&self, session_id: SessionId, device_id: DeviceId, answer: NonceAnswer) {
+        self.order(link::Event::NonceMade { session_id, device_id, answer });
+    }
+
+    /// Asks the door to open. What the door decides follows as `doorOpened` or `openingRefused`.
+    ///
+    /// # Errors
+    /// The hub refused.
+    pub async fn open(&self, session_id: SessionId, nonce: Redacted<Nonce>) -> Result<Call, CallError> {
+        self.call(Verb::Open { session_id, nonce }).await
     }
 
     /// Starts the media session of a call and keeps it started over reconnects: [`Told::Joined`] follows.
@@ -226,7 +245,7 @@ impl Client {
     async fn call(&self, verb: Verb) -> Result<Call, CallError> {
         match self.verb(verb).await? {
             VerbAnswer::Call(call) => Ok(*call),
-            VerbAnswer::Token(_) => Err(CallError::Stopped),
+            VerbAnswer::Token(_) | VerbAnswer::Kept => Err(CallError::Stopped),
         }
     }
 
@@ -492,11 +511,14 @@ async fn read_answer(verb: &Verb, response: reqwest::Response) -> Result<Result<
     }
     let parsed = match verb {
         Verb::GenerateToken { .. } => serde_json::from_slice::<SessionToken>(&body).map(VerbAnswer::Token),
+        Verb::KeepAudit { .. } => serde_json::from_slice::<AuditKept>(&body).map(|_| VerbAnswer::Kept),
         Verb::Accept { .. }
         | Verb::End { .. }
         | Verb::Initiate { .. }
+        | Verb::Open { .. }
         | Verb::PressWaiting { .. }
-        | Verb::Reject { .. } => {
+        | Verb::Reject { .. }
+        | Verb::ReportDoor { .. } => {
             serde_json::from_slice::<CallBody>(&body).map(|body| VerbAnswer::Call(Box::new(body.call)))
         }
     };

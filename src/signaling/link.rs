@@ -136,6 +136,10 @@ impl Link {
             Event::FrameCame(frame) => self.frame_came(*frame),
             Event::JoinWanted(session_id) => self.ask_token(session_id, 0),
             Event::LeaveWanted(session_id) => self.leave(session_id),
+            Event::NonceMade { session_id, device_id, answer } => {
+                self.send(ClientFrame::Nonce { session_id, device_id, answer });
+            }
+            Event::NonceWanted(session_id) => self.send(ClientFrame::AskNonce { session_id }),
             Event::Opened => self.opened(),
             Event::SignalMade { session_id, device_id, peer, signal } => {
                 if self.is_started(session_id) {
@@ -287,7 +291,13 @@ impl Link {
             }
             HubFrame::Refused { error } => self.hub_refused(&error),
             _ if !self.is_up() => {}
+            HubFrame::DoorNotice { door, notice, .. } => self.tell(Told::Notice { door, notice }),
             HubFrame::Event(event) => self.event_came(event),
+            HubFrame::Nonce { session_id, answer } => self.tell(Told::Nonce { session_id, answer }),
+            HubFrame::NonceAsked { session_id, device_id } => self.tell(Told::NonceAsked { session_id, device_id }),
+            HubFrame::NonceRefused { session_id, error } => {
+                self.tell(Told::NonceRefused { session_id, refusal: error });
+            }
             HubFrame::Pong {} => {}
             HubFrame::SessionEnded { session_id } => {
                 // While a token is asked for, this is of the session before; what the hub says to the token counts.
@@ -414,8 +424,11 @@ impl Link {
             | Verb::End { .. }
             | Verb::GenerateToken { .. }
             | Verb::Initiate { .. }
+            | Verb::KeepAudit { .. }
+            | Verb::Open { .. }
             | Verb::PressWaiting { .. }
-            | Verb::Reject { .. } => self.tell(Told::Answered { request: pending.request, result }),
+            | Verb::Reject { .. }
+            | Verb::ReportDoor { .. } => self.tell(Told::Answered { request: pending.request, result }),
         }
     }
 
@@ -447,7 +460,7 @@ impl Link {
                 joining.step = Step::Starting(ice_servers);
                 self.send(ClientFrame::StartSession { session_id, token, keeps: None });
             }
-            Ok(VerbAnswer::Call(_)) => self.session_refused(session_id, unexpected_answer()),
+            Ok(VerbAnswer::Call(_) | VerbAnswer::Kept) => self.session_refused(session_id, unexpected_answer()),
             Err(refusal) => self.session_refused(session_id, refusal),
         }
     }

@@ -9,16 +9,20 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{DeviceId, EntryNumber, Guid, PeerId, SessionId, Uid};
+use crate::ids::{DeviceId, EntryNumber, Guid, Nonce, PeerId, RequestKey, SessionId, Uid};
 use crate::redacted::Redacted;
 
+mod frame;
 mod refusal;
 mod release;
 mod verb;
 
+pub use frame::{ClientFrame, HubFrame, Seen, Signal};
 pub use refusal::{ErrorBody, ErrorCode, Refusal, RefusalDetails};
 pub use release::{DoorNotice, DoorReport, DoorState, NonceAnswer, Opener, OpeningRefusal};
-pub use verb::{CallBody, IceServer, InitiateBody, SessionToken, Verb, VerbAnswer, VerbBody, VerbRequest};
+pub use verb::{
+    AuditBody, AuditKept, CallBody, IceServer, InitiateBody, SessionToken, Verb, VerbAnswer, VerbBody, VerbRequest,
+};
 
 /// Version of this protocol, said in `hello` and `welcome`.
 pub const PROTOCOL_VERSION: u32 = 1;
@@ -274,6 +278,18 @@ pub enum EventKind {
         /// Which device.
         viewer: Leg,
     },
+    /// To the participants: what the contact of the door says of its leaf.
+    DoorContact {
+        /// What.
+        state: DoorState,
+    },
+    /// To the participants: the door is released.
+    DoorOpened {
+        /// By whom.
+        opener: Opener,
+        /// Milliseconds for which it still is.
+        released_for: u64,
+    },
     /// To the receiver's devices: stop ringing; `status` says why (cancelled, unanswered, rejected, busy).
     IncomingCallCancelled {
         /// The call.
@@ -287,6 +303,22 @@ pub enum EventKind {
         rings_for: u64,
         /// The receiver is in another call: call waiting.
         waiting: bool,
+    },
+    /// To the door: a participant asks it to open. Only told while it is there: an old wish opens nothing.
+    OpeningAsked {
+        /// Who.
+        by: Leg,
+        /// The key of their `open`.
+        opening: RequestKey,
+        /// What they show.
+        nonce: Redacted<Nonce>,
+    },
+    /// To the participant who asked: the door does not open.
+    OpeningRefused {
+        /// The key of their `open`.
+        opening: RequestKey,
+        /// Why.
+        reason: OpeningRefusal,
     },
     /// To the caller: answered.
     OutgoingCallAccepted {
@@ -335,8 +367,12 @@ impl EventKind {
             Self::CallEnded { .. } => "callEnded",
             Self::CallUpdated { .. } => "callUpdated",
             Self::CallViewed { .. } => "callViewed",
+            Self::DoorContact { .. } => "doorContact",
+            Self::DoorOpened { .. } => "doorOpened",
             Self::IncomingCallCancelled { .. } => "incomingCallCancelled",
             Self::IncomingCallReceived { .. } => "incomingCallReceived",
+            Self::OpeningAsked { .. } => "openingAsked",
+            Self::OpeningRefused { .. } => "openingRefused",
             Self::OutgoingCallAccepted { .. } => "outgoingCallAccepted",
             Self::OutgoingCallRejected { .. } => "outgoingCallRejected",
             Self::ParticipantJoined { .. } => "participantJoined",
@@ -358,6 +394,10 @@ impl EventKind {
             | Self::OutgoingCallAccepted { call, .. }
             | Self::OutgoingCallRejected { call } => Some(call),
             Self::CallDelivered { .. }
+            | Self::DoorContact { .. }
+            | Self::DoorOpened { .. }
+            | Self::OpeningAsked { .. }
+            | Self::OpeningRefused { .. }
             | Self::CallViewed { .. }
             | Self::ParticipantJoined { .. }
             | Self::ParticipantLeft { .. }
@@ -375,6 +415,10 @@ impl EventKind {
             | Self::IncomingCallCancelled { .. }
             | Self::OutgoingCallRejected { .. } => true,
             Self::CallDelivered { .. }
+            | Self::DoorContact { .. }
+            | Self::DoorOpened { .. }
+            | Self::OpeningAsked { .. }
+            | Self::OpeningRefused { .. }
             | Self::CallUpdated { .. }
             | Self::CallViewed { .. }
             | Self::IncomingCallReceived { .. }
@@ -385,155 +429,6 @@ impl EventKind {
             | Self::ViewerLeft { .. } => false,
         }
     }
-}
-
-// --------------------------------------------------------------------------------------------------------------- frames
-
-/// The last entry a device saw of one call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Seen {
-    /// Which call.
-    pub session_id: SessionId,
-    /// The last entry seen.
-    pub entry: EntryNumber,
-}
-
-/// A description or a candidate on its way between device and door, inside a started session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Signal {
-    /// The device's description, in answer to the door's.
-    Answer {
-        /// SDP (RFC 8866).
-        sdp: Redacted<String>,
-    },
-    /// A way to reach the sender (RFC 8839), as in `RTCIceCandidate`.
-    Candidate {
-        /// `candidate:…`
-        candidate: Redacted<String>,
-        /// Index of the media section.
-        #[serde(rename = "sdpMLineIndex")]
-        sdp_m_line_index: u32,
-    },
-    /// The door's description. An offer with a new peer number replaces the connection there was.
-    Offer {
-        /// SDP (RFC 8866).
-        sdp: Redacted<String>,
-    },
-}
-
-/// What a device sends on its event socket.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum ClientFrame {
-    /// This event arrived. For a ring: the phone really rings.
-    Acknowledge {
-        /// Which call.
-        session_id: SessionId,
-        /// Which entry.
-        entry: EntryNumber,
-    },
-    /// Leave the media session of a call (the call itself goes on; see the verb `end`).
-    EndSession {
-        /// Which call.
-        session_id: SessionId,
-    },
-    /// First frame of every connection, within 5 s.
-    Hello {
-        /// [`PROTOCOL_VERSION`].
-        protocol: u32,
-        /// The credential, from clients that cannot set the `Authorization` header (browsers).
-        #[serde(skip_serializing_if = "Option::is_none", default)]
-        credential: Option<Redacted<String>>,
-        /// What this device saw of each call it knows.
-        #[serde(default)]
-        seen: Vec<Seen>,
-    },
-    /// Are you there? Answered by `pong`.
-    Ping {},
-    /// To the door, or from the door to one device.
-    Signal {
-        /// Which call.
-        session_id: SessionId,
-        /// From the door: to which device. From a device: left out.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
-        device_id: Option<DeviceId>,
-        /// Which of the door's connections.
-        peer: PeerId,
-        /// What.
-        signal: Signal,
-    },
-    /// Start the media session of a call. Answered by `sessionStarted` or `sessionRefused`.
-    StartSession {
-        /// Which call.
-        session_id: SessionId,
-        /// From the verb `token`.
-        token: Redacted<String>,
-        /// The door's connection that this device still has, after a reconnect: the door replaces it only if it has lost it.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
-        keeps: Option<PeerId>,
-    },
-}
-
-/// What the hub sends on an event socket.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum HubFrame {
-    /// Something happened to a call.
-    Event(Event),
-    /// Answer to `ping`.
-    Pong {},
-    /// The hub closes this connection, and why.
-    Refused {
-        /// Why.
-        error: Refusal,
-    },
-    /// This device's media session of a call is over: it left, lost its role (answered elsewhere), or the call is over.
-    SessionEnded {
-        /// Which call.
-        session_id: SessionId,
-    },
-    /// The media session could not be started.
-    SessionRefused {
-        /// Which call.
-        session_id: SessionId,
-        /// Why.
-        error: Refusal,
-    },
-    /// The media session is started; signals are relayed from now on.
-    SessionStarted {
-        /// Which call.
-        session_id: SessionId,
-        /// With which role.
-        role: Role,
-    },
-    /// From the door, or from one device to the door.
-    Signal {
-        /// Which call.
-        session_id: SessionId,
-        /// The device it comes from.
-        device_id: DeviceId,
-        /// Which of the door's connections.
-        peer: PeerId,
-        /// What.
-        signal: Signal,
-    },
-    /// Answer to a good `hello`. Missed events follow.
-    Welcome {
-        /// [`PROTOCOL_VERSION`] of the hub.
-        protocol: u32,
-        /// Who this device belongs to.
-        uid: Uid,
-        /// This device.
-        device_id: DeviceId,
-        /// Milliseconds between the `ping` frames the hub expects; twice as long without any frame and it closes.
-        heartbeat: u64,
-        /// The hub's clock, milliseconds since 1970.
-        time: u64,
-        /// The calls this device is in: as caller, as participant, or ringing.
-        calls: Vec<Call>,
-    },
 }
 
 #[cfg(test)]

@@ -7,10 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use doorward::hub::exchange::{Change, Entry, Exchange, Initiation, Member, MemberDevice, Output, Rules};
-use doorward::ids::{DeviceId, EntryNumber, SessionId, Uid};
+use doorward::ids::{DeviceId, EntryNumber, Nonce, SessionId, Uid};
 use doorward::moment::Moment;
+use doorward::redacted::Redacted;
 use doorward::signaling::protocol::{
-    Call, CallStatus, CallType, Event, EventKind, Leg, Metadata, ParticipantState, Receiver, Refusal, RejectStatus,
+    Call, CallStatus, CallType, DoorReport, Event, EventKind, Leg, Metadata, ParticipantState, Receiver, Refusal,
+    RejectStatus,
 };
 
 /// 2026-01-01, the wall clock of every test.
@@ -91,6 +93,16 @@ pub fn end(name: &str, key: &str) -> Change {
 
 pub fn reject(name: &str, key: &str, status: RejectStatus) -> Change {
     Change::Reject { leg: leg(name), key: key.parse().expect("a word"), status }
+}
+
+pub fn open(name: &str, key: &str) -> Change {
+    let nonce = Redacted::new(Nonce::from_random([5; 16]));
+    Change::Open { leg: leg(name), key: key.parse().expect("a word"), nonce }
+}
+
+/// A door says something of its release.
+pub fn door_says(name: &str, key: &str, report: DoorReport) -> Change {
+    Change::ReportDoor { leg: leg(name), key: key.parse().expect("a word"), report }
 }
 
 pub fn join(name: &str) -> Change {
@@ -418,8 +430,10 @@ pub fn actor(change: &Change) -> Option<DeviceId> {
     match change {
         Change::Accept { leg, .. }
         | Change::End { leg, .. }
+        | Change::Open { leg, .. }
         | Change::PressWaiting { leg, .. }
-        | Change::Reject { leg, .. } => Some(leg.device_id.clone()),
+        | Change::Reject { leg, .. }
+        | Change::ReportDoor { leg, .. } => Some(leg.device_id.clone()),
         Change::Initiate(initiation) => Some(initiation.initiator.device_id.clone()),
         _ => None,
     }

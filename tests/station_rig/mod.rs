@@ -288,6 +288,9 @@ fn verb_line(request: &VerbRequest) -> String {
         Verb::End { session_id, reason: Some(reason) } => format!("end {} {reason:?}", short(*session_id)),
         Verb::GenerateToken { session_id } => format!("token {}", short(*session_id)),
         Verb::Initiate { receiver, .. } => format!("initiate {receiver}"),
+        Verb::KeepAudit { .. } | Verb::Open { .. } | Verb::ReportDoor { .. } => {
+            panic!("the station has no part in the door release: {request:?}")
+        }
         Verb::PressWaiting { session_id, metadata } => {
             format!("pressWaiting {} {}", short(*session_id), metadata["button"])
         }
@@ -316,6 +319,8 @@ pub fn event_line(event: &Event) -> String {
             format!("{} {peer} made {}", short(*session_id), signal_word(signal))
         }
         Event::MediaStopped { session_id } => format!("{} media stopped", short(*session_id)),
+        Event::OpeningRefused => "opening refused".to_owned(),
+        Event::ReleaseChanged { released, tampered } => format!("released {released} tampered {tampered}"),
         Event::Pressed(button) => format!("pressed {button}"),
         Event::Released(button) => format!("released {button}"),
         Event::SessionJoined { session_id, .. } => format!("{} session joined", short(*session_id)),
@@ -351,6 +356,10 @@ fn told_line(event: &EventKind) -> String {
         EventKind::IncomingCallReceived { call, .. } => {
             format!("incomingCallReceived from {}", call.initiator.device_id)
         }
+        EventKind::DoorContact { .. }
+        | EventKind::DoorOpened { .. }
+        | EventKind::OpeningAsked { .. }
+        | EventKind::OpeningRefused { .. } => event.name().to_owned(),
         EventKind::OutgoingCallAccepted { by, .. } => format!("outgoingCallAccepted by {}", by.device_id),
         EventKind::OutgoingCallRejected { call } => format!("outgoingCallRejected {:?}", call.status),
         EventKind::ParticipantJoined { participant, keeps: None } => {

@@ -76,7 +76,7 @@ impl Ledger {
     pub fn heard_answer(&mut self, result: &Result<VerbAnswer, Refusal>) {
         match result {
             Ok(VerbAnswer::Call(call)) => self.heard(call),
-            Ok(VerbAnswer::Token(_)) => {}
+            Ok(VerbAnswer::Token(_) | VerbAnswer::Kept) => {}
             Err(refusal) => {
                 if let Some(call) = &refusal.details.call {
                     self.heard(call);

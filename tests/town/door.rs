@@ -204,7 +204,7 @@ impl Town {
                 match result {
                     Ok(VerbAnswer::Call(call)) => Event::VerbAnswered { request, result: Ok(call) },
                     Err(refusal) => Event::VerbAnswered { request, result: Err(refusal) },
-                    Ok(VerbAnswer::Token(_)) => {
+                    Ok(VerbAnswer::Token(_) | VerbAnswer::Kept) => {
                         self.hub.ledger.violate("a door is told of a token it did not ask for");
                         return;
                     }
@@ -215,6 +215,7 @@ impl Town {
                 self.hub.ledger.heard_event(&event);
                 Event::HubTold(event)
             }
+            Told::Nonce { .. } | Told::NonceAsked { .. } | Told::NonceRefused { .. } | Told::Notice { .. } => return,
             Told::Joined { session_id, ice_servers } => Event::SessionJoined { session_id, ice_servers },
             Told::JoinRefused { session_id, refusal: Some(refusal) } => Event::SessionRefused { session_id, refusal },
             Told::JoinRefused { refusal: None, .. } => return,

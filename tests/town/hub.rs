@@ -238,6 +238,8 @@ impl Hub {
                 }
             }
             ClientFrame::EndSession { session_id } => self.end_session(now, session_id, who, conn),
+            // Nobody opens a door in the simulation: it is no part of a call's state.
+            ClientFrame::AskNonce { .. } | ClientFrame::Nonce { .. } => {}
             ClientFrame::Hello { seen, .. } => self.hello(now, conn, &seen),
             ClientFrame::Ping {} => self.out.push((conn, HubFrame::Pong {})),
             ClientFrame::Signal { session_id, device_id: to, peer, signal } => {
@@ -345,6 +347,9 @@ impl Hub {
             }
             Verb::Accept { session_id } => (session_id, Change::Accept { leg, key }),
             Verb::End { session_id, reason } => (session_id, Change::End { leg, key, reason }),
+            Verb::KeepAudit { .. } => return Ok(VerbAnswer::Kept),
+            Verb::Open { session_id, nonce } => (session_id, Change::Open { leg, key, nonce }),
+            Verb::ReportDoor { session_id, report } => (session_id, Change::ReportDoor { leg, key, report }),
             Verb::PressWaiting { session_id, metadata } => (session_id, Change::PressWaiting { leg, key, metadata }),
             Verb::Reject { session_id, status } => (session_id, Change::Reject { leg, key, status }),
         };

@@ -250,6 +250,7 @@ impl Town {
                 self.drive(phone + DOORS, link::Event::SignalMade { session_id, device_id: None, peer, signal });
             }
             Told::Signal { .. } => {}
+            Told::Nonce { .. } | Told::NonceAsked { .. } | Told::NonceRefused { .. } | Told::Notice { .. } => {}
             Told::Unauthorized => self.hub.ledger.violate("a phone is not known"),
             Told::Up { calls } => self.phone_welcome(phone, calls),
         }
@@ -386,6 +387,10 @@ impl Town {
             }
             EventKind::CallDelivered { .. }
             | EventKind::CallViewed { .. }
+            | EventKind::DoorContact { .. }
+            | EventKind::DoorOpened { .. }
+            | EventKind::OpeningAsked { .. }
+            | EventKind::OpeningRefused { .. }
             | EventKind::ParticipantJoined { .. }
             | EventKind::ParticipantLeft { .. }
             | EventKind::PressWaiting { .. }
@@ -501,7 +506,10 @@ impl Town {
                 | Verb::Reject { .. }
                 | Verb::End { .. }
                 | Verb::GenerateToken { .. }
-                | Verb::PressWaiting { .. },
+                | Verb::KeepAudit { .. }
+                | Verb::Open { .. }
+                | Verb::PressWaiting { .. }
+                | Verb::ReportDoor { .. },
                 _,
             ) => {}
         }

@@ -442,6 +442,9 @@ fn supersedes(new: &EventKind, old: &EventKind) -> bool {
     match (new, old) {
         (K::CallDelivered { .. }, K::CallDelivered { .. })
         | (K::CallUpdated { .. }, K::CallUpdated { .. })
+        | (K::DoorContact { .. }, K::DoorContact { .. })
+        | (K::DoorOpened { .. }, K::DoorOpened { .. })
+        | (K::OpeningRefused { .. }, K::OpeningRefused { .. })
         | (K::PressWaiting { .. }, K::PressWaiting { .. })
         | (K::OutgoingCallAccepted { .. }, K::CallDelivered { .. } | K::CallViewed { .. } | K::ViewerLeft { .. }) => {
             true

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{DeviceId, EntryNumber, PeerId, RequestKey, SessionId, Uid};
-use crate::signaling::protocol::{CallType, EndReason, Leg, Metadata, Receiver, RejectStatus};
+use crate::ids::{DeviceId, EntryNumber, Nonce, PeerId, RequestKey, SessionId, Uid};
+use crate::redacted::Redacted;
+use crate::signaling::protocol::{CallType, DoorReport, EndReason, Leg, Metadata, Receiver, RejectStatus};
 
 /// One entry of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +77,15 @@ pub enum Change {
         /// Which device.
         device_id: DeviceId,
     },
+    /// A participant asks the door to open.
+    Open {
+        /// Which device.
+        leg: Leg,
+        /// Idempotency key.
+        key: RequestKey,
+        /// What it shows to the door.
+        nonce: Redacted<Nonce>,
+    },
     /// The door tells of a press on another button.
     PressWaiting {
         /// The door.
@@ -101,6 +111,15 @@ pub enum Change {
         /// How.
         status: RejectStatus,
     },
+    /// The door tells what its release did, and what its contact says.
+    ReportDoor {
+        /// The door.
+        leg: Leg,
+        /// Idempotency key.
+        key: RequestKey,
+        /// What.
+        report: DoorReport,
+    },
     /// The hub started again: every connection was lost, and perhaps the last entries too. Appended once per start to each
     /// of [`open_calls`](super::Exchange::open_calls). Numbers go on after a gap, so that none is ever given to two events.
     Restarted,
@@ -114,8 +133,10 @@ impl Change {
             Self::Accept { .. }
             | Self::End { .. }
             | Self::Initiate(_)
+            | Self::Open { .. }
             | Self::PressWaiting { .. }
-            | Self::Reject { .. } => true,
+            | Self::Reject { .. }
+            | Self::ReportDoor { .. } => true,
             Self::Absent { .. }
             | Self::Acknowledge { .. }
             | Self::Expire

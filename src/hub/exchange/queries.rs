@@ -1,7 +1,7 @@
 //! What the hub asks the exchange between entries: pictures, roles, admission. Nothing here changes anything.
 
 use super::Exchange;
-use super::call::{CallState, Media, Phase, Standing};
+use super::call::{CallState, Media, Objection, Phase, Standing};
 use crate::ids::{DeviceId, SessionId};
 use crate::signaling::protocol::{Call, CallStatus, ErrorCode, Leg, Refusal, Role};
 
@@ -72,6 +72,15 @@ impl Exchange {
                 Err(call.refusal(ErrorCode::ErrCallAnsweredElsewhere, "the call does not ask this device any more"))
             }
         }
+    }
+
+    /// Whether a device may ask the door of this call to open now: the door's device.
+    ///
+    /// # Errors
+    /// With the refusal that the device is to be told.
+    pub fn may_open(&self, session_id: SessionId, device_id: &DeviceId) -> Result<DeviceId, Refusal> {
+        let call = self.calls.get(&session_id).ok_or_else(|| super::not_found(session_id))?;
+        call.may_open(device_id).map_err(|Objection { code, words }| call.refusal(code, words))
     }
 
     /// Whether a device has a started media session.

@@ -1,10 +1,11 @@
-//! The verbs of a call that exists: accept, reject, end, press waiting. Whoever comes first in the log wins.
+//! The verbs of a call that exists: accept, reject, end, open, and what the door says.  Whoever comes first in the log wins.
 
 use super::call::{CallState, Deadline, Device, Media, Objection, Phase, Presence, Standing, Turn, Verdict, objection};
 use super::{Change, Output};
-use crate::ids::{DeviceId, RequestKey};
+use crate::ids::{DeviceId, Nonce, RequestKey};
+use crate::redacted::Redacted;
 use crate::signaling::protocol::{
-    CallStatus, EndReason, ErrorCode, EventKind, Leg, Metadata, ParticipantState, Refusal, RejectStatus,
+    CallStatus, DoorReport, EndReason, ErrorCode, EventKind, Leg, Metadata, ParticipantState, Refusal, RejectStatus,
 };
 
 impl CallState {
@@ -18,11 +19,18 @@ impl CallState {
             Change::End { leg, key, reason } => {
                 self.verb(turn, &leg, key, |call, turn, leg| call.end(turn, leg, reason));
             }
+            Change::Open { leg, key, nonce } => {
+                let opening = key.clone();
+                self.verb(turn, &leg, key, |call, turn, leg| call.open(turn, leg, opening, nonce));
+            }
             Change::PressWaiting { leg, key, metadata } => {
                 self.verb(turn, &leg, key, |call, turn, leg| call.press_waiting(turn, leg, metadata));
             }
             Change::Reject { leg, key, status } => {
                 self.verb(turn, &leg, key, |call, turn, leg| call.reject(turn, leg, status));
+            }
+            Change::ReportDoor { leg, key, report } => {
+                self.verb(turn, &leg, key, |call, turn, leg| call.door_reported(turn, leg, report));
             }
             Change::Initiate(_) => debug_assert!(false, "the first entry makes the call"),
             Change::Absent { device_id, lost_by } => self.absent(turn, &device_id, lost_by),
@@ -264,6 +272,50 @@ impl CallState {
             to.push(device_id.clone());
         }
         self.tell(turn, to, EventKind::ParticipantLeft { participant: leg });
+    }
+
+    // ------------------------------------------------------------------------------------------------ the door release
+
+    /// Whether a device may ask is decided here, whether the door opens is decided by the door: its device.
+    pub(super) fn may_open(&self, device_id: &DeviceId) -> Result<DeviceId, Objection> {
+        let no = |code, words| Err(Objection { code, words });
+        if self.devices.get(device_id).is_some_and(|device| self.is_door(device)) {
+            return no(ErrorCode::ErrForbidden, "a door is opened by residents");
+        }
+        match (&self.phase, self.standing(device_id), self.door_device()) {
+            (Phase::Ringing { .. }, _, _) => {
+                no(ErrorCode::ErrCallNotStarted, "not answered yet: who opens talks with the visitor first")
+            }
+            (Phase::Over { .. }, _, _) => no(ErrorCode::ErrCallTerminated, "the call is over"),
+            (Phase::Ongoing { .. }, Some(Standing::In), Some(door)) => Ok(door.clone()),
+            (Phase::Ongoing { .. }, _, _) => no(ErrorCode::ErrCallNotAPart, "only who is in the conversation may open"),
+        }
+    }
+
+    fn open(&self, turn: &mut Turn, leg: &Leg, opening: RequestKey, nonce: Redacted<Nonce>) -> Verdict {
+        let door = self.may_open(&leg.device_id)?;
+        let event = EventKind::OpeningAsked { by: leg.clone(), opening, nonce };
+        // Not remembered: a door that is away must not open when it comes back.
+        turn.outputs.push(self.deliver(vec![door], self.number, event));
+        Ok(())
+    }
+
+    fn door_reported(&mut self, turn: &mut Turn, leg: &Leg, report: DoorReport) -> Verdict {
+        if self.door_device() != Some(&leg.device_id) {
+            return objection(ErrorCode::ErrForbidden, "only the door of this call says what it did");
+        }
+        let all = self.others_in(&leg.device_id);
+        match report {
+            DoorReport::Contact { state } => self.tell(turn, all, EventKind::DoorContact { state }),
+            DoorReport::Opened { opener, released_for } => {
+                self.tell(turn, all, EventKind::DoorOpened { opener, released_for });
+            }
+            DoorReport::Refused { by, opening, reason } => {
+                let to = all.into_iter().filter(|device| *device == by.device_id).collect();
+                self.tell(turn, to, EventKind::OpeningRefused { opening, reason });
+            }
+        }
+        Ok(())
     }
 
     // --------------------------------------------------------------------------------------------------- press waiting

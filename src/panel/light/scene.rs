@@ -139,6 +139,13 @@ pub(super) fn draw_blink(stage: &mut Stage, kind: BlinkKind, elapsed: Duration) 
     }
 }
 
+/// The door can be opened: every third LED, against the clock, whatever the call does.
+pub(super) fn draw_released(stage: &mut Stage, elapsed: Duration) {
+    let turned = steps(elapsed, 1080, 3);
+    stage.fill(GREEN.at(DIM));
+    stage.light(GREEN.at(BRIGHT), |_, index| (index + turned).is_multiple_of(3));
+}
+
 /// The two LEDs beside the bottom, by turns.
 pub(super) fn draw_waiting(stage: &mut Stage, elapsed: Duration) {
     let left = (elapsed.as_millis() / 600).is_multiple_of(2);

@@ -44,10 +44,13 @@ fn phases() -> Vec<Phase> {
     phases
 }
 
-/// Each with every combination of the facts that hold beside the phase.
+/// Each with every combination of the facts that hold beside the phase. A released door hides the phase.
 fn indications() -> Vec<Indication> {
     let mut all = Vec::new();
-    for phase in phases() {
+    let ordinary = phases().into_iter().map(|phase| (phase, false, false));
+    let at_the_door = [(true, false), (false, true), (true, true)];
+    let at_the_door = at_the_door.map(|(released, tampered)| (Phase::Idle, released, tampered));
+    for (phase, door_released, tampered) in ordinary.chain(at_the_door) {
         for facts in 0..32_u8 {
             let fact = |bit: u8| facts & (1 << bit) != 0;
             all.push(Indication {
@@ -56,6 +59,8 @@ fn indications() -> Vec<Indication> {
                 press_waiting: fact(2).then(|| "b".parse().expect("it is a word")),
                 button_stuck: fact(3),
                 at_fault: fact(4),
+                tampered,
+                door_released,
                 ..Indication::of(phase.clone())
             });
         }
@@ -194,7 +199,10 @@ fn a_yes_and_a_no_are_seen_in_every_phase_and_differ() {
 
 #[test]
 fn rest_needs_no_waking() {
-    for shown in indications().into_iter().filter(|shown| shown.phase == Phase::Idle && shown.press_waiting.is_none()) {
+    let is_rest = |shown: &Indication| {
+        shown.phase == Phase::Idle && shown.press_waiting.is_none() && !shown.tampered && !shown.door_released
+    };
+    for shown in indications().into_iter().filter(is_rest) {
         let frames = film(LEDS, &[(0, shown.clone())], 20_000);
         let changes = frames.windows(2).filter(|pair| pair[0] != pair[1]).count();
         // Trouble is worth waking for its blinks, three in two seconds at most.
@@ -228,12 +236,15 @@ fn golden_films() {
     ] {
         insta::assert_snapshot!(name, art(&[(0, Indication { phase, ..base.clone() })], 2_480));
     }
+    let released = Indication { door_released: true, ..base.clone() };
+    insta::assert_snapshot!("released", art(&[(0, released)], 2_480));
     let facts = Indication {
         link: LinkFact::Down,
         camera_in_use: true,
         press_waiting: Some("b".parse().expect("it is a word")),
         button_stuck: true,
         at_fault: true,
+        tampered: true,
         ..Indication::of(Phase::Ongoing)
     };
     insta::assert_snapshot!("every_fact_at_once", art(&[(0, facts)], 4_800));

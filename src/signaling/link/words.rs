@@ -1,8 +1,9 @@
 //! What the link hears and says. The words alone: what they mean to it stands in [`super::Link`].
 
-use crate::ids::{DeviceId, PeerId, RequestKey, SessionId};
+use crate::ids::{DeviceId, PeerId, RequestKey, SessionId, Uid};
 use crate::signaling::protocol::{
-    Call, ClientFrame, Event as CallEvent, HubFrame, IceServer, Refusal, Signal, VerbAnswer, VerbRequest,
+    Call, ClientFrame, DoorNotice, Event as CallEvent, HubFrame, IceServer, NonceAnswer, Refusal, Signal, VerbAnswer,
+    VerbRequest,
 };
 
 /// What happened.
@@ -33,6 +34,17 @@ pub enum Event {
     JoinWanted(SessionId),
     /// The owner leaves the media session of a call.
     LeaveWanted(SessionId),
+    /// The door gives a participant a nonce, or says why not.
+    NonceMade {
+        /// In which call.
+        session_id: SessionId,
+        /// For which device.
+        device_id: DeviceId,
+        /// What.
+        answer: NonceAnswer,
+    },
+    /// The owner wants a nonce for an opening. Not repeated: who wants to open asks again.
+    NonceWanted(SessionId),
     /// The socket is open.
     Opened,
     /// The owner sends a description or candidate.
@@ -80,6 +92,34 @@ pub enum Told {
     Down,
     /// Something happened to a call; never told twice.
     Event(Box<CallEvent>),
+    /// Something is wrong with a door, or is well again.
+    Notice {
+        /// Which door.
+        door: Uid,
+        /// What.
+        notice: DoorNotice,
+    },
+    /// The door gives a nonce, or says why not.
+    Nonce {
+        /// In which call.
+        session_id: SessionId,
+        /// What.
+        answer: NonceAnswer,
+    },
+    /// To a door: a participant wants a nonce.
+    NonceAsked {
+        /// In which call.
+        session_id: SessionId,
+        /// Which device.
+        device_id: DeviceId,
+    },
+    /// The hub does not pass on the wish for a nonce.
+    NonceRefused {
+        /// In which call.
+        session_id: SessionId,
+        /// Why.
+        refusal: Refusal,
+    },
     /// The media session of a call is started.
     Joined {
         /// Which call.

@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Call, CallType, EndReason, Metadata, Receiver, RejectStatus, Role, to_json};
-use crate::ids::{RequestKey, SessionId};
+use super::{Call, CallType, DoorReport, EndReason, Metadata, Receiver, RejectStatus, Role, to_json};
+use crate::ids::{Nonce, RequestKey, SessionId};
 use crate::redacted::Redacted;
 
 /// A verb of the workflow, as a device asks for it. See [`VerbRequest::path`] for its place in the REST interface.
@@ -36,6 +36,18 @@ pub enum Verb {
         /// Words for the callee.
         metadata: Metadata,
     },
+    /// From the door: keep a copy of these lines of its audit log.
+    KeepAudit {
+        /// As they stand there.
+        lines: Vec<String>,
+    },
+    /// Ask the door to open, in a conversation with it.
+    Open {
+        /// In which call.
+        session_id: SessionId,
+        /// What the door gave for this.
+        nonce: Redacted<Nonce>,
+    },
     /// Tell the residents of this call that a visitor pressed another button.
     PressWaiting {
         /// The call that is going on.
@@ -49,6 +61,13 @@ pub enum Verb {
         session_id: SessionId,
         /// How.
         status: RejectStatus,
+    },
+    /// From the door: what its release did, and what its contact says.
+    ReportDoor {
+        /// To the parties of which call.
+        session_id: SessionId,
+        /// What.
+        report: DoorReport,
     },
 }
 
@@ -66,11 +85,13 @@ pub struct VerbRequest {
 pub enum VerbAnswer {
     /// The call as it now stands.
     Call(Box<Call>),
+    /// The lines are kept.
+    Kept,
     /// The token that was asked for.
     Token(SessionToken),
 }
 
-/// Body of every verb that names a call: `POST /v1/calls/{sessionId}/accept|end|reject|token|press-waiting`.
+/// Body of every verb that names a call: `POST /v1/calls/{sessionId}/accept|door-report|end|open|press-waiting|reject|token`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VerbBody {
@@ -85,6 +106,30 @@ pub struct VerbBody {
     /// For `press-waiting`: words about the press.
     #[serde(skip_serializing_if = "Metadata::is_empty", default)]
     pub metadata: Metadata,
+    /// For `open`: what the door gave for this.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub nonce: Option<Redacted<Nonce>>,
+    /// For `door-report`: what the door says.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub report: Option<DoorReport>,
+}
+
+/// Body of `POST /v1/audit`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditBody {
+    /// Idempotency key; the lines' own numbers do the work.
+    pub key: RequestKey,
+    /// Lines of the door's audit log, as they stand there.
+    pub lines: Vec<String>,
+}
+
+/// Answer of `POST /v1/audit`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditKept {
+    /// How many of the lines are kept now: all.
+    pub kept: u64,
 }
 
 /// Body of `POST /v1/calls`.
@@ -104,7 +149,7 @@ pub struct InitiateBody {
     pub metadata: Metadata,
 }
 
-/// Answer of every verb but `token`.
+/// Answer of every verb of a call but `token`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CallBody {
@@ -149,15 +194,25 @@ impl VerbRequest {
             Verb::End { session_id, .. } => format!("/v1/calls/{session_id}/end"),
             Verb::GenerateToken { session_id } => format!("/v1/calls/{session_id}/token"),
             Verb::Initiate { .. } => "/v1/calls".to_owned(),
+            Verb::KeepAudit { .. } => "/v1/audit".to_owned(),
+            Verb::Open { session_id, .. } => format!("/v1/calls/{session_id}/open"),
             Verb::PressWaiting { session_id, .. } => format!("/v1/calls/{session_id}/press-waiting"),
             Verb::Reject { session_id, .. } => format!("/v1/calls/{session_id}/reject"),
+            Verb::ReportDoor { session_id, .. } => format!("/v1/calls/{session_id}/door-report"),
         }
     }
 
     /// The JSON body of this verb.
     #[must_use]
     pub fn body(&self) -> String {
-        let empty = VerbBody { key: self.key.clone(), status: None, reason: None, metadata: Metadata::new() };
+        let empty = VerbBody {
+            key: self.key.clone(),
+            status: None,
+            reason: None,
+            metadata: Metadata::new(),
+            nonce: None,
+            report: None,
+        };
         match &self.verb {
             Verb::Accept { .. } | Verb::GenerateToken { .. } => to_json(&empty),
             Verb::End { reason, .. } => to_json(&VerbBody { reason: *reason, ..empty }),
@@ -167,8 +222,11 @@ impl VerbRequest {
                 call_type: *call_type,
                 metadata: metadata.clone(),
             }),
+            Verb::KeepAudit { lines } => to_json(&AuditBody { key: self.key.clone(), lines: lines.clone() }),
+            Verb::Open { nonce, .. } => to_json(&VerbBody { nonce: Some(nonce.clone()), ..empty }),
             Verb::PressWaiting { metadata, .. } => to_json(&VerbBody { metadata: metadata.clone(), ..empty }),
             Verb::Reject { status, .. } => to_json(&VerbBody { status: Some(*status), ..empty }),
+            Verb::ReportDoor { report, .. } => to_json(&VerbBody { report: Some(report.clone()), ..empty }),
         }
     }
 }
