@@ -62,6 +62,9 @@ fn run(only: Option<&str>) -> anyhow::Result<Score> {
             Err(error) => {
                 score.failed += 1;
                 println!("FAILED   {}: {error:#}\n{}", scene.name, stage.evidence());
+                if let Err(error) = stage.recover() {
+                    println!("the station does not come back: {error:#}");
+                }
             }
         }
     }

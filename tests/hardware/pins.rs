@@ -61,6 +61,13 @@ impl Pins {
         Ok(at)
     }
 
+    /// A glitch: high and low again, as short as QEMU can make it.
+    pub fn glitch(&mut self, line: u8) -> anyhow::Result<()> {
+        let [high, low] = [1, 0].map(|level| format!("set_irq_in {} unnamed-gpio-in {line} {level}\n", self.device));
+        // In one piece: QEMU puts both levels on the line before it looks at anything else.
+        Ok(self.socket.write_all(format!("{high}{low}").as_bytes())?)
+    }
+
     /// Forgets what was seen so far.
     pub fn clear(&mut self) {
         self.kept.clear();
