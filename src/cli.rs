@@ -17,8 +17,10 @@ use crate::config::diagnostics::Diagnostics;
 use crate::config::door::DoorConfig;
 use crate::config::hub::HubConfig;
 use crate::config::value::{self, SecretSource};
+use crate::control::{self, Answer, Question};
 use crate::daemon::{logging, signals};
 use crate::door::hardware;
+use crate::ids::ButtonId;
 use crate::media::worker::WorkerCommand;
 use crate::redacted::Redacted;
 use crate::signaling::enrolment;
@@ -83,9 +85,32 @@ enum Command {
         #[arg(long, value_name = "FILE", default_value = "/etc/doorward/door.toml")]
         config: PathBuf,
     },
+    /// How the running station is
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// Press a button of the running station
+    Press {
+        /// The button's id in the configuration
+        button: ButtonId,
+        #[command(flatten)]
+        socket: Socket,
+    },
     /// The media child process, started by `run`
     #[command(hide = true)]
     MediaWorker,
+}
+
+/// Where the running station is asked.
+#[derive(Debug, clap::Args)]
+struct Socket {
+    /// Its control socket
+    #[arg(long = "socket", value_name = "PATH", default_value = "/run/doorward/door.sock")]
+    path: PathBuf,
 }
 
 /// The command line's own description, for man pages and shell completions.
@@ -119,6 +144,19 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check { files, hardware: false, watch_buttons: _ } => check(&files),
         Command::Check { files, hardware: true, watch_buttons } => check_hardware(files, watch_buttons),
         Command::RelaySafe { config } => finish(door::relay_safe(&config)),
+        Command::Status { json, socket } => ask(&socket.path, &Question::Status, |answer| {
+            if let Answer::Status(status) = answer {
+                if json {
+                    println!(
+                        "{}",
+                        serde_json::to_string_pretty(status).expect("a status holds only words and numbers")
+                    );
+                } else {
+                    print!("{status}");
+                }
+            }
+        }),
+        Command::Press { button, socket } => ask(&socket.path, &Question::Press(button), |_| ()),
         Command::MediaWorker => {
             logging::start("info");
             media_worker()
@@ -143,7 +181,40 @@ fn run_door(path: &Path) -> ExitCode {
             println!("ready");
         }
     };
-    finish(block_on(door::run(config, worker, ready, signals::stop())))
+    let (new, reloads) = tokio::sync::mpsc::channel(1);
+    let reload = || match DoorConfig::load(path) {
+        // One that waits for the end of a call is read again then.
+        Ok(config) => drop(new.try_send(config)),
+        Err(diagnostics) => {
+            tracing::error!("the new configuration has errors, the old one stays");
+            eprint!("{diagnostics}");
+        }
+    };
+    finish(block_on(async {
+        tokio::select! {
+            ended = door::run(config, reloads, worker, ready, signals::stop()) => ended,
+            never = signals::on_reload(reload) => match never {},
+        }
+    }))
+}
+
+/// Asks the running station.
+fn ask(socket: &Path, question: &Question, show: impl FnOnce(&Answer)) -> ExitCode {
+    match control::ask(socket, question) {
+        Ok(Answer::Refused(why)) => {
+            eprintln!("doorward: {why}");
+            ExitCode::from(UNAVAILABLE)
+        }
+        Ok(answer) => {
+            show(&answer);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("doorward: {}: {error}: is the door station running?", socket.display());
+            let permission = error.kind() == std::io::ErrorKind::PermissionDenied;
+            ExitCode::from(if permission { PERMISSION } else { UNAVAILABLE })
+        }
+    }
 }
 
 async fn enrol(config: DoorConfig, config_file: &Path, output: Option<PathBuf>) -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! The control socket: what somebody on this machine asks of the running door station (`doorward status`, `press`, `open`).
+//! The control socket: what somebody on this machine asks of the running door station (`doorward status`, `doorward press`).
 //! One line of JSON in, one out, on a Unix socket that belongs to root and the service's group.
 //!
 //! Decides nothing: every question goes to the door's loop, which answers it in its turn.
@@ -30,8 +30,6 @@ pub enum Question {
     Status,
     /// Press this button and let go.
     Press(ButtonId),
-    /// Open the door, as the administrator.
-    Open,
 }
 
 /// What is answered.
@@ -76,6 +74,25 @@ pub struct Status {
     pub buttons: Vec<ButtonStatus>,
     /// What does not work, in words.
     pub troubles: Vec<String>,
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { version, door, up_for, phase, session_id, .. } = self;
+        let is = |open: bool| if open { "open" } else { "closed" };
+        writeln!(f, "{door}: {phase}, up for {up_for} s, doorward {version}")?;
+        if let Some(session_id) = session_id {
+            writeln!(f, "call:    {session_id}")?;
+        }
+        writeln!(f, "hub:     {}", if self.hub_reached { "reached" } else { "not reached" })?;
+        let encoder = self.encoder.as_deref().unwrap_or("is being started");
+        writeln!(f, "media:   {encoder}, started anew {} times", self.worker_restarts)?;
+        writeln!(f, "devices: camera {}, microphone {}", is(self.camera), is(self.microphone))?;
+        for ButtonStatus { id, label, stuck } in &self.buttons {
+            writeln!(f, "button:  {id} \"{label}\"{}", if *stuck { ", stuck" } else { "" })?;
+        }
+        self.troubles.iter().try_for_each(|trouble| writeln!(f, "trouble: {trouble}"))
+    }
 }
 
 /// How a button is.

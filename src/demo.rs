@@ -65,7 +65,9 @@ pub async fn run(arguments: Arguments, stop: impl Future<Output = ()>) -> anyhow
         let address = listens.await.context("the hub did not start")?;
         let config = house.door(&scratch, address)?;
         let ready = |started: &door::Started| house.welcome(address, started);
-        door::run(config, WorkerCommand::of_this_binary()?, ready, ended()).await
+        // The demo's configuration is its own: nobody changes it.
+        let (_, reloads) = tokio::sync::mpsc::channel(1);
+        door::run(config, reloads, WorkerCommand::of_this_binary()?, ready, ended()).await
     };
     tokio::pin!(hub, door);
     tokio::select! {

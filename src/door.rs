@@ -6,6 +6,8 @@
 mod access;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::pin::Pin;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -13,11 +15,13 @@ use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
 use crate::audit::file::Audit;
+use crate::call::indication::Phase;
 use crate::call::{self, Action, Event, Rules, Station};
 use crate::clock;
 use crate::config::door::DoorConfig;
+use crate::control::{Asked, Control};
 use crate::daemon::notify::{self, Watchdog};
-use crate::ids::{DeviceId, RequestKey, SessionId};
+use crate::ids::{ButtonId, DeviceId, RequestKey, SessionId};
 use crate::media::protocol::{Order, Report, ToneStep};
 use crate::media::worker::{Patience, Worker, WorkerCommand, WorkerEvent};
 use crate::moment::Moment;
@@ -31,6 +35,7 @@ use crate::signaling::client::{self, Client, Told};
 use crate::signaling::protocol::{self, VerbAnswer};
 use access::{Access, Facts};
 
+mod asked;
 mod dark;
 mod dimmer;
 pub mod hardware;
@@ -55,21 +60,59 @@ pub struct Started {
 /// # Errors
 /// The door could not be started. Nothing that happens afterwards is an error: it is shown, logged, and tried again.
 pub async fn run(
-    config: DoorConfig,
+    mut config: DoorConfig,
+    mut reloads: mpsc::Receiver<DoorConfig>,
     worker: WorkerCommand,
     ready: impl FnOnce(&Started),
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
+    tokio::pin!(stop);
+    let (door, inputs) = open(&config, worker.clone()).await?;
+    ready(&Started { panel: door.page.as_ref().map(Page::address) });
+    notify::ready();
+    let mut end = door.serve(inputs, &mut reloads, stop.as_mut()).await;
+    while let End::Reload(new) = end {
+        // A configuration can be right and still name a device that is not there; then the old one stands.
+        let (door, inputs) = match open(&new, worker.clone()).await {
+            Ok(opened) => {
+                config = *new;
+                opened
+            }
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "the new configuration does not work, the old one stays");
+                open(&config, worker.clone()).await?
+            }
+        };
+        tracing::info!("configuration read again");
+        end = door.serve(inputs, &mut reloads, stop.as_mut()).await;
+    }
+    notify::stopping();
+    Ok(())
+}
+
+/// Why a door's loop ended.
+enum End {
+    /// There is another configuration, and no call.
+    Reload(Box<DoorConfig>),
+    Stopped,
+}
+
+/// A door station with everything it needs, at rest.
+async fn open(config: &DoorConfig, worker: WorkerCommand) -> anyhow::Result<(Door, Inputs)> {
     // The door release before anything else: from here on it is safe.
-    let Panel { lines, strip, relay, page } = panel::open(&config).await?;
-    let settings = signaling_settings(&config)?;
+    let Panel { lines, strip, relay, page } = panel::open(config).await?;
+    let settings = signaling_settings(config)?;
+    let control = open_control(config);
     let (worker, reports) = Worker::spawn(worker, config.media_settings(), Patience::default())?;
     let (client, told) = Client::connect(settings)?;
     let boot = clock::boot_id();
-    let release = Release::new(release_rules(&config, relay.is_some()));
+    let release = Release::new(release_rules(config, relay.is_some()));
     let audit = Audit::open(config.door.state_directory.as_deref(), boot, clock::now(), clock::wall());
     let door = Door {
-        station: Station::new(rules(&config), boot),
+        station: Station::new(rules(config), boot),
+        name: config.door.name.clone(),
+        labels: config.button.iter().map(|button| (button.id.clone(), button.label.clone())).collect(),
+        since: clock::now(),
         access: Access::start(release, relay, audit, client.clone(), boot),
         facts: Facts::default(),
         buttons: Buttons::new((&config.gestures).into(), config.button.iter().map(|button| button.id.clone())),
@@ -85,12 +128,31 @@ pub async fn run(
         playing: None,
         unanswered: BTreeSet::new(),
         watchdog: Watchdog::of_this_service(clock::now()),
+        encoder: None,
+        worker_restarts: 0,
     };
-    ready(&Started { panel: door.page.as_ref().map(Page::address) });
-    notify::ready();
-    door.serve(Inputs { lines, told, reports }, stop).await;
-    notify::stopping();
-    Ok(())
+    Ok((door, Inputs { lines, told, reports, control }))
+}
+
+/// The control socket: where the installer says, else in the service's runtime directory. A door works without one.
+fn open_control(config: &DoorConfig) -> Option<Control> {
+    let runtime = || std::env::var_os("RUNTIME_DIRECTORY").map(|path| PathBuf::from(path).join("door.sock"));
+    let path = config.control.socket.clone().or_else(runtime)?;
+    match Control::listen(&path) {
+        Ok(control) => Some(control),
+        Err(error) => {
+            tracing::error!(%error, path = %path.display(), "there is no control socket");
+            None
+        }
+    }
+}
+
+/// The next question, where there is a control socket.
+async fn next_asked(control: Option<&mut Control>) -> Option<Asked> {
+    match control {
+        Some(control) => control.next().await,
+        None => None,
+    }
 }
 
 /// The door release's rules, from what the installer wrote.
@@ -153,6 +215,7 @@ struct Inputs {
     lines: Box<dyn Lines>,
     told: mpsc::Receiver<Told>,
     reports: mpsc::Receiver<WorkerEvent>,
+    control: Option<Control>,
 }
 
 struct Door {
@@ -160,6 +223,10 @@ struct Door {
     access: Access,
     /// What the station knows of the door release.
     facts: Facts,
+    name: String,
+    /// What is written on the buttons.
+    labels: Vec<(ButtonId, String)>,
+    since: Moment,
     buttons: Buttons,
     light: Light,
     dimmer: Dimmer,
@@ -177,12 +244,20 @@ struct Door {
     /// Verbs whose answers a farewell waits for.
     unanswered: BTreeSet<RequestKey>,
     watchdog: Watchdog,
+    /// The media worker's; nothing while it is being started.
+    encoder: Option<String>,
+    worker_restarts: u32,
 }
 
 impl Door {
-    async fn serve(mut self, mut inputs: Inputs, stop: impl Future<Output = ()>) {
-        tokio::pin!(stop);
+    async fn serve(
+        mut self,
+        mut inputs: Inputs,
+        reloads: &mut mpsc::Receiver<DoorConfig>,
+        mut stop: Pin<&mut impl Future<Output = ()>>,
+    ) -> End {
         let mut stopping: Option<Moment> = None;
+        let mut reload: Option<Box<DoorConfig>> = None;
         self.render(clock::now());
         loop {
             let deadline = [self.deadline(), stopping].into_iter().flatten().min();
@@ -193,6 +268,8 @@ impl Door {
                 },
                 Some(told) = inputs.told.recv() => self.told(told),
                 Some(event) = inputs.reports.recv() => self.worker_told(event),
+                Some(asked) = next_asked(inputs.control.as_mut()) => self.asked(asked),
+                Some(config) = reloads.recv() => reload = Some(Box::new(config)),
                 () = clock::sleep_until(deadline) => {}
                 () = &mut stop, if stopping.is_none() => {
                     stopping = Some(clock::now() + FAREWELL);
@@ -212,7 +289,16 @@ impl Door {
             self.render(now);
             self.watchdog.look(now, self.dead_part());
             if stopping.is_some_and(|deadline| now >= deadline || self.unanswered.is_empty()) {
-                return self.access.close();
+                self.access.close();
+                return End::Stopped;
+            }
+            if stopping.is_none()
+                && self.station.indication().phase == Phase::Idle
+                && !self.facts.released
+                && let Some(config) = reload.take()
+            {
+                self.access.close();
+                return End::Reload(config);
             }
         }
     }
@@ -378,11 +464,14 @@ impl Door {
         let event = match event {
             WorkerEvent::Died { reason } => {
                 tracing::warn!(reason, "the media worker died");
+                self.encoder = None;
                 self.happened(clock::now(), Event::CapturingChanged { camera: false, microphone: false });
                 Event::MediaDied
             }
             WorkerEvent::Restarted { encoder } => {
                 tracing::info!(encoder, "media worker ready again");
+                self.encoder = Some(encoder);
+                self.worker_restarts += 1;
                 // The new worker is silent until told otherwise.
                 self.playing = None;
                 Event::MediaRestarted
@@ -403,6 +492,7 @@ impl Door {
                 Report::Pong { .. } => return,
                 Report::Ready { encoder } => {
                     tracing::info!(encoder, "media worker ready");
+                    self.encoder = Some(encoder);
                     return;
                 }
                 Report::SessionStopped { session_id } => Event::MediaStopped { session_id },

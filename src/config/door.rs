@@ -55,6 +55,8 @@ pub struct DoorConfig {
     pub light: LightTable,
     /// The wire they are on.
     pub strip: StripTable,
+    /// How the running station is asked.
+    pub control: ControlTable,
     /// What is logged.
     pub log: LogTable,
 }
@@ -230,6 +232,14 @@ pub struct IceTable {
     pub max_port: u16,
 }
 
+/// `[control]`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ControlTable {
+    /// Where `doorward status` and `doorward press` find the station.
+    pub socket: Option<PathBuf>,
+}
+
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -331,6 +341,7 @@ impl Configuration for DoorConfig {
             release: document.table("release"),
             light: document.table("light"),
             strip: document.table("strip"),
+            control: document.table("control"),
             log: document.table("log"),
         };
         if hub.is_some() {

@@ -1,4 +1,6 @@
-//! The signals by which a daemon is told to end.
+//! The signals by which a daemon is told to end, or to read its configuration again.
+
+use std::convert::Infallible;
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -12,4 +14,14 @@ pub async fn stop() {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
+}
+
+/// Calls `reload` each time the process is asked to read its configuration again (SIGHUP). Never resolves.
+pub async fn on_reload(mut reload: impl FnMut()) -> Infallible {
+    if let Ok(mut hangup) = signal(SignalKind::hangup()) {
+        while hangup.recv().await.is_some() {
+            reload();
+        }
+    }
+    std::future::pending().await
 }

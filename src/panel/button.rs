@@ -126,6 +126,12 @@ impl Buttons {
         self.buttons.values().filter_map(|button| button.next_due(&self.timing)).min()
     }
 
+    /// Whether this button is stuck.
+    #[must_use]
+    pub fn is_stuck(&self, id: &ButtonId) -> bool {
+        self.buttons.get(id).is_some_and(|button| button.state == State::Stuck)
+    }
+
     /// Whether any button is stuck.
     #[must_use]
     pub fn any_stuck(&self) -> bool {
