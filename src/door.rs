@@ -79,7 +79,7 @@ pub async fn run(
                 opened
             }
             Err(error) => {
-                tracing::error!(error = format!("{error:#}"), "the new configuration does not work, the old one stays");
+                unusable(&error);
                 open(&config, worker.clone()).await?
             }
         };
@@ -88,6 +88,10 @@ pub async fn run(
     }
     notify::stopping();
     Ok(())
+}
+
+fn unusable(error: &anyhow::Error) {
+    tracing::error!(error = format!("{error:#}"), "the new configuration does not work, the old one stays");
 }
 
 /// Why a door's loop ended.
@@ -269,7 +273,10 @@ impl Door {
                 Some(told) = inputs.told.recv() => self.told(told),
                 Some(event) = inputs.reports.recv() => self.worker_told(event),
                 Some(asked) = next_asked(inputs.control.as_mut()) => self.asked(asked),
-                Some(config) = reloads.recv() => reload = Some(Box::new(config)),
+                Some(config) = reloads.recv() => match signaling_settings(&config) {
+                    Ok(_) => reload = Some(Box::new(config)),
+                    Err(error) => unusable(&error),
+                },
                 () = clock::sleep_until(deadline) => {}
                 () = &mut stop, if stopping.is_none() => {
                     stopping = Some(clock::now() + FAREWELL);

@@ -263,7 +263,7 @@ fn the_shipped_files_are_whole_and_say_the_defaults() {
                 || line.contains(".gpio.")
                 || (line.contains("[strip.") && !line.contains("[strip.none]"));
         }
-        let optional = ["#state-directory", "#ca-file", "#night"].iter().any(|key| line.starts_with(key));
+        let optional = ["#state-directory", "#ca-file", "#night", "#socket"].iter().any(|key| line.starts_with(key));
         if !skipping && !optional {
             let bare = line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line);
             writeln!(whole, "{bare}").expect("a text takes everything");
