@@ -63,7 +63,7 @@ pub enum ClientFrame {
     },
     /// First frame of every connection, within 5 s.
     Hello {
-        /// [`PROTOCOL_VERSION`].
+        /// [`PROTOCOL_VERSION`](super::PROTOCOL_VERSION).
         protocol: u32,
         /// The credential, from clients that cannot set the `Authorization` header (browsers).
         #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -184,7 +184,7 @@ pub enum HubFrame {
     },
     /// Answer to a good `hello`. Missed events follow.
     Welcome {
-        /// [`PROTOCOL_VERSION`] of the hub.
+        /// [`PROTOCOL_VERSION`](super::PROTOCOL_VERSION) of the hub.
         protocol: u32,
         /// Who this device belongs to.
         uid: Uid,
