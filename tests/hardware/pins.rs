@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail};
 /// What is wired to the lines of the test's door.
 pub const BUTTON_1: u8 = 0;
 pub const BUTTON_2: u8 = 1;
+pub const DOOR_CONTACT: u8 = 2;
 pub const RELAY: u8 = 3;
 pub const REQUEST_TO_EXIT: u8 = 5;
 pub const SPI_CLOCK: u8 = 6;

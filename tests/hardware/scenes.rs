@@ -9,7 +9,7 @@ use anyhow::{Context as _, ensure};
 use crate::house::{House, Phone};
 use crate::leds;
 use crate::machine::{Machine, Workshop};
-use crate::pins::{BUTTON_1, BUTTON_2, RELAY, REQUEST_TO_EXIT};
+use crate::pins::{BUTTON_1, BUTTON_2, DOOR_CONTACT, RELAY, REQUEST_TO_EXIT};
 
 /// A ring, a pulse, a status: nothing of the door takes longer on an emulated processor unless it is broken.
 const SOON: Duration = Duration::from_secs(20);
@@ -42,6 +42,7 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "at rest the relay is without current", act: relay_at_rest },
     Scene { name: "request to exit is a pulse of the right length", act: request_to_exit },
     Scene { name: "a daemon killed within a pulse leaves the relay safe within a second", act: killed_in_a_pulse },
+    Scene { name: "a resident opens: relay, door contact, audit", act: resident_opens },
     Scene { name: "the sandbox refuses what a door does not need", act: sandbox },
     Scene { name: "five deaths within a minute leave a light that blinks", act: degraded },
     Scene { name: "power cuts while state is written lose nothing that was acknowledged", act: power_cuts },
@@ -109,7 +110,7 @@ impl<'a> Stage<'a> {
 
     /// After a scene that failed: hands off the pins, and the station anew.
     pub fn recover(&mut self) -> anyhow::Result<()> {
-        for line in [BUTTON_1, BUTTON_2, REQUEST_TO_EXIT] {
+        for line in [BUTTON_1, BUTTON_2, DOOR_CONTACT, REQUEST_TO_EXIT] {
             self.machine.pins.set(line, false)?;
         }
         self.machine.try_run("systemctl reset-failed doorward; systemctl restart doorward")?;
@@ -185,6 +186,7 @@ fn door_toml(house: &House) -> String {
          tamper = {{ line = \"TAMPER\", active = \"high\" }}\n\
          relay = {{ line = \"RELAY\" }}\n\
          [gestures]\nconfirm = \"20ms\"\n\
+         [call]\nconnect-deadline = \"1m\"\n\
          [video]\nwidth = 320\nheight = 240\nframe-rate = 5\n",
         house.address_inside()
     )
@@ -328,16 +330,7 @@ fn relay_at_rest(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
     Ok(None)
 }
 
-/// Whether this station has a door release; why not, otherwise.
-fn without_release(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
-    let has = stage.machine.try_run("doorward audit --help")?.code == 0;
-    Ok((!has).then(|| "this station's version has no door release".to_owned()))
-}
-
 fn request_to_exit(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
-    if let Some(reason) = without_release(stage)? {
-        return Ok(Some(reason));
-    }
     stage.machine.pins.clear();
     let pressed = stage.press(REQUEST_TO_EXIT)?;
     let on = stage.machine.pins.edge(RELAY, true, SOON)?;
@@ -352,10 +345,55 @@ fn request_to_exit(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
     Ok(None)
 }
 
+fn resident_opens(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
+    use doorward::signaling::client::Told;
+    use doorward::signaling::protocol::{DoorState, EventKind, NonceAnswer};
+    stage.press(BUTTON_1)?;
+    let (_, session) = stage.anna.rings(SOON)?;
+    let (handle, client) = (stage.house.handle.clone(), stage.anna.client.clone());
+    handle.block_on(client.accept(session))?;
+    // The door has to hear of it before it gives a nonce; who asks too early asks again.
+    let deadline = std::time::Instant::now() + SOON;
+    let nonce = loop {
+        client.ask_nonce(session);
+        let (_, answer) = stage.anna.hears("a nonce", SOON, |told| match told {
+            Told::Nonce { answer, .. } => Some(answer.clone()),
+            _ => None,
+        })?;
+        match answer {
+            NonceAnswer::Issued { nonce, .. } => break nonce,
+            NonceAnswer::Refused { reason } => {
+                ensure!(std::time::Instant::now() < deadline, "the door gives no nonce: {reason:?}");
+            }
+        }
+    };
+    stage.machine.pins.clear();
+    let asked = std::time::Instant::now();
+    handle.block_on(client.open(session, nonce.clone()))?;
+    let on = stage.machine.pins.edge(RELAY, true, SOON)?;
+    stage.machine.pins.set(DOOR_CONTACT, true)?;
+    let off = stage.machine.pins.edge(RELAY, false, SOON)?;
+    ensure!((off.at - on.at).abs_diff(PULSE) < SLACK, "the pulse is {:?} long", off.at - on.at);
+    stage.anna.event("that it is open", SOON, |event| {
+        matches!(event.event, EventKind::DoorContact { state: DoorState::Opened, .. }).then_some(())
+    })?;
+    // The same nonce once more is worth nothing.
+    handle.block_on(client.open(session, nonce))?;
+    stage
+        .anna
+        .event("a refusal", SOON, |event| matches!(event.event, EventKind::OpeningRefused { .. }).then_some(()))?;
+    stage.machine.pins.set(DOOR_CONTACT, false)?;
+    let more = stage.machine.pins.all(A_WHILE);
+    ensure!(!more.iter().any(|edge| edge.line == RELAY && edge.high), "one nonce, one pulse: {more:?}");
+    handle.block_on(client.end(session, None))?;
+    stage.rest()?;
+    let log = stage.machine.run("doorward audit verify && doorward audit show")?;
+    ensure!(log.contains("anna"), "the audit log names who opened: {log}");
+    stage.figure("open at the resident to current in the relay", milliseconds(on.at - asked));
+    Ok(None)
+}
+
 fn killed_in_a_pulse(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
-    if let Some(reason) = without_release(stage)? {
-        return Ok(Some(reason));
-    }
     stage.machine.pins.clear();
     stage.press(REQUEST_TO_EXIT)?;
     stage.machine.pins.edge(RELAY, true, SOON)?;
