@@ -33,6 +33,22 @@ pub fn minute_of_day() -> Option<u16> {
     (now.year() >= 2026).then_some(hours * 60 + minutes)
 }
 
+/// The day of the week, from 0 for Monday, and the minute since midnight, by the clock on the wall. Nothing while the clock
+/// cannot be right, see [`minute_of_day`].
+#[must_use]
+pub fn day_and_minute() -> Option<(usize, u16)> {
+    let minute = minute_of_day()?;
+    let day = jiff::ZonedDateTime::now().weekday().to_monday_zero_offset();
+    Some((usize::try_from(day).ok()?, minute))
+}
+
+/// Whether systemd-timesyncd has set the clock since the machine started. What it was before may be the time of the last
+/// shutdown.
+#[must_use]
+pub fn is_synchronised() -> bool {
+    std::path::Path::new("/run/systemd/timesync/synchronized").exists()
+}
+
 /// Sleeps until a deadline; for ever if there is none.
 pub async fn sleep_until(deadline: Option<Moment>) {
     match deadline {

@@ -33,7 +33,7 @@ use crate::panel::sound::Sound;
 use crate::panel::{Edge, Frame, Input, Lines, PanelError, Strip};
 use crate::signaling::client::{self, Client, Told};
 use crate::signaling::protocol::{self, VerbAnswer};
-use access::{Access, Facts};
+use access::{Access, Facts, OpeningHours};
 
 mod asked;
 mod dark;
@@ -119,6 +119,7 @@ async fn open(config: &DoorConfig, worker: WorkerCommand) -> anyhow::Result<(Doo
         since: clock::now(),
         access: Access::start(release, relay, audit, client.clone(), boot),
         facts: Facts::default(),
+        hours: OpeningHours::new(&config.release),
         buttons: Buttons::new((&config.gestures).into(), config.button.iter().map(|button| button.id.clone())),
         light: Light::new(strip.length()),
         dimmer: Dimmer::new(&config.light, strip.is_dimmable()),
@@ -231,6 +232,7 @@ struct Door {
     /// What is written on the buttons.
     labels: Vec<(ButtonId, String)>,
     since: Moment,
+    hours: OpeningHours,
     buttons: Buttons,
     light: Light,
     dimmer: Dimmer,
@@ -395,7 +397,10 @@ impl Door {
             // The station's clock is the loop's: a gesture is handled when it is known, not when it was made.
             tracing::debug!(?at, "edge");
             let event = match kind {
-                GestureKind::Pressed => Event::Pressed(button),
+                GestureKind::Pressed => {
+                    self.pressed_in_hours(now, &button);
+                    Event::Pressed(button)
+                }
                 GestureKind::Released => Event::Released(button),
                 GestureKind::Held => Event::Held(button),
                 GestureKind::Stuck => Event::StuckChanged { button, stuck: true },
@@ -450,6 +455,13 @@ impl Door {
             }
         };
         self.happened(clock::now(), event);
+    }
+
+    /// In opening hours a press opens, and rings all the same.
+    fn pressed_in_hours(&mut self, now: Moment, button: &ButtonId) {
+        if self.hours.is_open(button) {
+            self.access.happened(now, release::Event::PressedInHours(button.clone()), self.station.session());
+        }
     }
 
     fn nonce_asked(&mut self, session_id: SessionId, device_id: DeviceId) {

@@ -53,6 +53,11 @@ fn calls_group() {
 }
 
 #[test]
+fn calls_open() {
+    run("calls_open.test.js");
+}
+
+#[test]
 fn calls_waiting() {
     run("calls_waiting.test.js");
 }

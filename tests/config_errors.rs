@@ -58,6 +58,7 @@ fn wrong_types_one_per_table() {
     let cases = [
         "[release]\nlock = \"open\"\n",
         "[release]\npulse = 3\n",
+        "[release]\nhours = [{ button = \"a\", days = [\"monday\"], from = \"8\", until = \"12:00\" }]\n",
         "[door]\nname = 5\nstate-directory = 6\n",
         "[gestures]\nconfirm = 5\n[call]\nearly-picture = \"yes\"\n[light]\nleds = -1\n[log]\nlevel = \"verbose\"\n",
         "[gestures]\nhold = \"2 s\"\n",
@@ -202,6 +203,7 @@ fn values_out_of_range_all_at_once() {
         "[light]\ntop = 12\nnight = { from = \"06:00\", until = \"06:00\", brightness = 0 }\n",
         "[release]\npulse = \"31s\"\nopened-within = \"3m\"\nleft-open-after = \"1s\"\ntamper-inhibits = \"2d\"\n",
         "[release]\npulse = \"20s\"\n",
+        "[release]\nhours = [{ button = \"b\", days = [], from = \"12:00\", until = \"08:00\" }]\n",
     ];
     insta::assert_snapshot!(said(&cases, about_rest));
 }

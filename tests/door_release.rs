@@ -151,7 +151,11 @@ impl Door {
             "[door]\nstate-directory = {:?}\n[hub]\naddress = \"{hub}\"\ncredential = {{ file = {:?} }}\n\
              [[button]]\nid = \"bell\"\nlabel = \"Bell\"\nreceiver = {{ group = \"flat-1\" }}\n\
              [panel.page]\nlisten = \"127.0.0.1:0\"\n[call]\nconnect-deadline = \"1m\"\n\
-             [release]\npulse = \"1s\"\nopened-within = \"5s\"\ntamper-inhibits = \"1m\"\n",
+             [release]\npulse = \"1s\"\nopened-within = \"5s\"\ntamper-inhibits = \"1m\"\n\
+             hours-clock = \"any\"\n\
+             hours = [{{ button = \"practice\", days = [\"mon\", \"tue\", \"wed\", \"thu\", \"fri\", \"sat\", \"sun\"], \
+             from = \"00:00\", until = \"23:59\" }}]\n\
+             [[button]]\nid = \"practice\"\nlabel = \"Practice\"\nreceiver = {{ group = \"flat-1\" }}\n",
             directory.join("door"),
             directory.join("credential"),
         );
@@ -362,6 +366,23 @@ async fn the_exit_needs_no_hub() {
     door.one_pulse().await;
     let shown = door.audited(directory.path()).await;
     assert_eq!(shown.matches("by request to exit").count(), 2, "{shown}");
+}
+
+#[tokio::test]
+async fn in_opening_hours_a_press_opens_and_only_that_buttons() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    std::fs::write(directory.path().join("credential"), "dw1.a41f7c20d8e35b96.bm9ib2R5").expect("it is ours");
+    let mut door = Door::start(directory.path(), "http://127.0.0.1:9").await;
+    // The one minute of the day that the hours leave out.
+    while doorward::clock::minute_of_day() == Some(23 * 60 + 59) {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    door.post("/press/bell?hold=100").await;
+    door.no_pulse();
+    door.post("/press/practice?hold=100").await;
+    door.one_pulse().await;
+    let shown = door.audited(directory.path()).await;
+    assert_eq!(shown.matches("by the hours of button practice").count(), 1, "{shown}");
 }
 
 #[tokio::test]

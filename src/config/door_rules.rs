@@ -11,7 +11,6 @@ use super::door::{
     ButtonTable, CallTable, CameraTable, DoorConfig, GesturesTable, HubTable, IceTable, MicrophoneTable, SpeakerTable,
     VideoTable,
 };
-use super::release::ReleaseTable;
 use super::value::{format_duration, is_placeholder_host};
 
 /// At least one button, each with a name and label of its own. A button that could not be read is nothing here.
@@ -54,7 +53,7 @@ pub(super) fn check_tables(document: &mut Document<'_>, config: &DoorConfig) {
     check_sources(document, config);
     check_video(document, &config.video);
     check_ice(document, &config.ice);
-    check_release(document, &config.release);
+    check_release(document, config);
 }
 
 fn check_gestures(document: &mut Document<'_>, gestures: &GesturesTable) {
@@ -77,7 +76,8 @@ fn check_call(document: &mut Document<'_>, call: &CallTable) {
     check_time(document, "call.maximum-duration", call.maximum_duration, s(30), s(3600));
 }
 
-fn check_release(document: &mut Document<'_>, release: &ReleaseTable) {
+fn check_release(document: &mut Document<'_>, config: &DoorConfig) {
+    let release = &config.release;
     let s = Duration::from_secs;
     check_time(document, "release.pulse", release.pulse, Duration::from_millis(200), s(30));
     check_time(document, "release.opened-within", release.opened_within, s(3), s(120));
@@ -87,6 +87,19 @@ fn check_release(document: &mut Document<'_>, release: &ReleaseTable) {
     }
     check_time(document, "release.left-open-after", release.left_open_after, s(10), s(24 * 3600));
     check_time(document, "release.tamper-inhibits", release.tamper_inhibits, s(0), s(24 * 3600));
+    for (index, hours) in release.hours.iter().enumerate() {
+        let key = |name: &str| format!("release.hours[{index}].{name}");
+        if !config.button.iter().any(|button| button.id == hours.button) {
+            let found = format!("\"{}\"", hours.button);
+            document.error_found(&key("button"), found, "the id of a [[button]]");
+        }
+        if hours.days.is_empty() {
+            document.error_found(&key("days"), "no day", "at least one of \"mon\" to \"sun\"");
+        }
+        if hours.until.minutes <= hours.from.minutes {
+            document.error(&key("until"), "a later time of the same day than `from`");
+        }
+    }
 }
 
 fn check_sources(document: &mut Document<'_>, config: &DoorConfig) {

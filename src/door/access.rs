@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 
 use crate::audit::file::Audit;
 use crate::clock;
-use crate::ids::{BootId, RequestKey, SessionId};
+use crate::config::release::{HoursClock, ReleaseTable};
+use crate::ids::{BootId, ButtonId, RequestKey, SessionId};
 use crate::moment::Moment;
+use crate::panel::release::hours::{Day, Hours};
 use crate::panel::release::{Action, Event, Release};
 use crate::panel::{PanelError, Relay};
 use crate::signaling::client::Client;
@@ -22,6 +24,32 @@ pub struct Access {
     boot: BootId,
     requests: u64,
     refusals: u32,
+}
+
+/// When a press opens.
+#[derive(Debug)]
+pub struct OpeningHours {
+    hours: Vec<Hours>,
+    clock: HoursClock,
+}
+
+impl OpeningHours {
+    /// As configured.
+    pub fn new(table: &ReleaseTable) -> Self {
+        Self { hours: table.hours.iter().map(Hours::from).collect(), clock: table.hours_clock }
+    }
+
+    /// Whether a press of this button opens now. A clock that may be wrong opens nothing.
+    pub fn is_open(&self, button: &ButtonId) -> bool {
+        let is_right = || match self.clock {
+            HoursClock::Any => true,
+            HoursClock::Synchronised => clock::is_synchronised(),
+        };
+        let now = || clock::day_and_minute().and_then(|(day, minute)| Some((*Day::WEEK.get(day)?, minute)));
+        !self.hours.is_empty()
+            && is_right()
+            && now().is_some_and(|(day, minute)| self.hours.iter().any(|hours| hours.cover(button, day, minute)))
+    }
 }
 
 /// What the visitor is shown of it.

@@ -41,6 +41,7 @@ use crate::redacted::Redacted;
 use crate::signaling::protocol::{DoorReport, DoorState, Leg, NonceAnswer, Opener, OpeningRefusal};
 
 mod contact;
+pub mod hours;
 
 use contact::Contact;
 

@@ -286,6 +286,8 @@ export class Panel {
   /** Every measurement of the speaker: level in dBFS, strongest frequency in hertz. */
   heard = [];
   relay = false;
+  /** How often the relay was switched on. */
+  pulses = 0;
   #frame = '';
   #socket = null;
   #closed = false;
@@ -300,6 +302,12 @@ export class Panel {
   async press(button = 'flat-1', hold = 100) {
     const response = await fetch(`${this.address}press/${button}?hold=${hold}`, { method: 'POST' });
     if (!response.ok) throw new Error(`the panel has no button ${button}`);
+  }
+
+  /** Puts a contact: `door-contact`, `request-to-exit`, `tamper`. */
+  async line(name, active) {
+    const response = await fetch(`${this.address}line/${name}?active=${active}`, { method: 'POST' });
+    if (!response.ok) throw new Error(`the panel has no line ${name}`);
   }
 
   /** Until the door stands so: `Idle`, `Ringing`, `Ringing { delivered: 2`, `Outcome(Busy)` … */
@@ -358,6 +366,7 @@ export class Panel {
 
   #show({ frame, speaker, relay, status }) {
     this.#frame = frame;
+    if (relay !== this.relay) this.pulses += relay ? 1 : 0;
     this.relay = relay;
     if (status !== this.status) this.statuses.push(status);
     this.status = status;

@@ -115,6 +115,15 @@ export class Phone {
     await this.page.getByRole('button', { name, exact: true }).click();
   }
 
+  /** Presses a button for this long. */
+  async hold(name, millis) {
+    const button = this.page.getByRole('button', { name, exact: true });
+    await button.hover();
+    await this.page.mouse.down();
+    await this.page.waitForTimeout(millis);
+    await this.page.mouse.up();
+  }
+
   /** Until the picture moves, and stands on the screen. */
   async sees() {
     await this.page.locator('.stage-frame.shown:not(.stale)').waitFor();
