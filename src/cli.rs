@@ -93,6 +93,11 @@ enum Command {
         #[command(flatten)]
         socket: Socket,
     },
+    /// Open the door of the running station, as its administrator: it stands in the audit log
+    Open {
+        #[command(flatten)]
+        socket: Socket,
+    },
     /// Press a button of the running station
     Press {
         /// The button's id in the configuration
@@ -156,6 +161,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 }
             }
         }),
+        Command::Open { socket } => ask(&socket.path, &Question::Open, |_| ()),
         Command::Press { button, socket } => ask(&socket.path, &Question::Press(button), |_| ()),
         Command::MediaWorker => {
             logging::start("info");

@@ -1,4 +1,4 @@
-//! The control socket: what somebody on this machine asks of the running door station (`doorward status`, `doorward press`).
+//! The control socket: what somebody on this machine asks of the running door station (`doorward status`, `press`, `open`).
 //! One line of JSON in, one out, on a Unix socket that belongs to root and the service's group.
 //!
 //! Decides nothing: every question goes to the door's loop, which answers it in its turn.
@@ -26,6 +26,8 @@ const WAITING: usize = 8;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum Question {
+    /// Open the door, as its administrator.
+    Open,
     /// How the station is.
     Status,
     /// Press this button and let go.

@@ -150,7 +150,7 @@ impl Door {
         let text = format!(
             "[door]\nstate-directory = {:?}\n[hub]\naddress = \"{hub}\"\ncredential = {{ file = {:?} }}\n\
              [[button]]\nid = \"bell\"\nlabel = \"Bell\"\nreceiver = {{ group = \"flat-1\" }}\n\
-             [panel.page]\nlisten = \"127.0.0.1:0\"\n[call]\nconnect-deadline = \"1m\"\n\
+             [panel.page]\nlisten = \"127.0.0.1:0\"\n[control]\nsocket = {:?}\n[call]\nconnect-deadline = \"1m\"\n\
              [release]\npulse = \"1s\"\nopened-within = \"5s\"\ntamper-inhibits = \"1m\"\n\
              hours-clock = \"any\"\n\
              hours = [{{ button = \"practice\", days = [\"mon\", \"tue\", \"wed\", \"thu\", \"fri\", \"sat\", \"sun\"], \
@@ -158,6 +158,7 @@ impl Door {
              [[button]]\nid = \"practice\"\nlabel = \"Practice\"\nreceiver = {{ group = \"flat-1\" }}\n",
             directory.join("door"),
             directory.join("credential"),
+            directory.join("door.sock"),
         );
         let file = directory.join("door.toml");
         std::fs::write(&file, text).expect("the directory is ours");
@@ -352,7 +353,7 @@ async fn a_nonce_lives_five_seconds() {
 }
 
 #[tokio::test]
-async fn the_exit_needs_no_hub() {
+async fn the_exit_and_the_administrator_need_no_hub() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     std::fs::write(directory.path().join("credential"), "dw1.a41f7c20d8e35b96.bm9ib2R5").expect("it is ours");
     // Nobody listens on the discard port.
@@ -364,8 +365,15 @@ async fn the_exit_needs_no_hub() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     door.post("/line/request-to-exit?active=true").await;
     door.one_pulse().await;
+    let open = Command::new(env!("CARGO_BIN_EXE_doorward"))
+        .args(["open", "--socket"])
+        .arg(directory.path().join("door.sock"))
+        .status();
+    assert!(open.expect("the binary was built for this test").success());
+    door.one_pulse().await;
     let shown = door.audited(directory.path()).await;
     assert_eq!(shown.matches("by request to exit").count(), 2, "{shown}");
+    assert_eq!(shown.matches("by the administrator").count(), 1, "{shown}");
 }
 
 #[tokio::test]

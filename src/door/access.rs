@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::audit::file::Audit;
+use crate::audit::{self, file::Audit};
 use crate::clock;
 use crate::config::release::{HoursClock, ReleaseTable};
 use crate::ids::{BootId, ButtonId, RequestKey, SessionId};
@@ -11,7 +11,7 @@ use crate::panel::release::hours::{Day, Hours};
 use crate::panel::release::{Action, Event, Release};
 use crate::panel::{PanelError, Relay};
 use crate::signaling::client::Client;
-use crate::signaling::protocol::{DoorReport, Verb, VerbRequest};
+use crate::signaling::protocol::{DoorReport, OpeningRefusal, Verb, VerbRequest};
 
 /// The door release, wired.
 pub struct Access {
@@ -24,6 +24,8 @@ pub struct Access {
     boot: BootId,
     requests: u64,
     refusals: u32,
+    /// What was decided last.
+    verdict: Option<Result<(), OpeningRefusal>>,
 }
 
 /// When a press opens.
@@ -66,7 +68,8 @@ pub struct Facts {
 impl Access {
     /// Sets the relay to rest before anything else.
     pub fn start(release: Release, relay: Option<Box<dyn Relay>>, audit: Audit, client: Client, boot: BootId) -> Self {
-        let mut access = Self { release, relay, audit, copying: None, client, boot, requests: 0, refusals: 0 };
+        let mut access =
+            Self { release, relay, audit, copying: None, client, boot, requests: 0, refusals: 0, verdict: None };
         let actions = access.release.start();
         access.perform(clock::now(), actions, None);
         access.copy();
@@ -94,6 +97,13 @@ impl Access {
     pub fn happened(&mut self, now: Moment, event: Event, session: Option<SessionId>) {
         let actions = self.release.handle(now, event);
         self.perform(now, actions, session);
+    }
+
+    /// The operator opens: whether it did.
+    pub fn administrator_opens(&mut self, now: Moment, session: Option<SessionId>) -> Result<(), OpeningRefusal> {
+        self.verdict = None;
+        self.happened(now, Event::AdministratorAsked, session);
+        self.verdict.take().unwrap_or(Err(OpeningRefusal::RelayFailed))
     }
 
     /// Whether an answer of the hub was to a request of this one.
@@ -140,6 +150,16 @@ impl Access {
                 }
                 Action::Record(event) => {
                     tracing::info!(?event, "door release");
+                    match &event {
+                        audit::Event::Opened { .. } => self.verdict = Some(Ok(())),
+                        audit::Event::Refused { reason, .. } => self.verdict = Some(Err(*reason)),
+                        audit::Event::Contact { .. }
+                        | audit::Event::Gap { .. }
+                        | audit::Event::RelayFailed
+                        | audit::Event::Started
+                        | audit::Event::Stopped
+                        | audit::Event::Tamper { .. } => {}
+                    }
                     self.audit.record(now, clock::wall(), event);
                     self.copy();
                 }

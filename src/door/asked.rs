@@ -10,10 +10,19 @@ use crate::ids::ButtonId;
 impl Door {
     pub(super) fn asked(&mut self, asked: Asked) {
         let answer = match &asked.question {
+            Question::Open => self.open_door(),
             Question::Status => Answer::Status(Box::new(self.status())),
             Question::Press(button) => self.press(&button.clone()),
         };
         asked.answer(answer);
+    }
+
+    fn open_door(&mut self) -> Answer {
+        let now = clock::now();
+        match self.access.administrator_opens(now, self.station.session()) {
+            Ok(()) => Answer::Done,
+            Err(reason) => Answer::Refused(format!("the door stays shut: {reason}")),
+        }
     }
 
     fn press(&mut self, button: &ButtonId) -> Answer {

@@ -1,5 +1,7 @@
 //! The door release on the wire: who opened, why not, and what the door's contact says. Nothing here decides anything.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::Leg;
@@ -46,6 +48,20 @@ pub enum OpeningRefusal {
     Stopping,
     /// Somebody tampers with the station, or did a short while ago.
     Tampered,
+}
+
+impl fmt::Display for OpeningRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoRelease => "it has no door release",
+            Self::NonceExpired => "the nonce is too old",
+            Self::NonceUnknown => "the nonce is not one of the door's, or was used",
+            Self::NotAParticipant => "only who talks with the visitor may open",
+            Self::RelayFailed => "the relay cannot be switched",
+            Self::Stopping => "the station is stopping",
+            Self::Tampered => "somebody has opened the station's enclosure",
+        })
+    }
 }
 
 /// What became of the door's leaf, by its contact.
