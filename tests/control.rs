@@ -1,5 +1,7 @@
 //! The running door station as its operator sees it: status, press, and a configuration that is read again.
 
+#![cfg(feature = "media")]
+
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
