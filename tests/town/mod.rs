@@ -29,6 +29,8 @@ const PHONES: usize = DEVICES.len() - DOORS;
 
 /// How long after the faults all consequences of them are over.
 const SETTLE: Duration = Duration::from_secs(80);
+/// In fair weather every exchange of messages is over by then.
+const FLIGHT: Duration = Duration::from_secs(3);
 /// By then no call can be left, for nobody begins one any more.
 const REST: Duration = Duration::from_secs(180);
 
@@ -45,6 +47,15 @@ enum Happening {
     PostDone { who: usize, life: u32, request: VerbRequest, answer: Option<Result<VerbAnswer, Refusal>> },
     Tap { phone: usize, life: u32, tap: Tap },
     Worker { door: usize, life: u32, report: WorkerReport },
+}
+
+impl Happening {
+    fn travels(&self) -> bool {
+        matches!(
+            self,
+            Self::FrameToDevice { .. } | Self::FrameToHub { .. } | Self::PostAtHub { .. } | Self::PostDone { .. }
+        )
+    }
 }
 
 /// What becomes of an answer.
@@ -203,6 +214,7 @@ impl Town {
         self.until(end)?;
         self.clear_up();
         self.until(end + SETTLE)?;
+        self.until_delivered()?;
         self.check_agreement()?;
         self.until(end + SETTLE + REST)?;
         self.check_rest()?;
@@ -220,6 +232,18 @@ impl Town {
             self.check_always()?;
         }
         self.now = end;
+        Ok(())
+    }
+
+    /// Until no message is on its way: a door that ends a long call by itself may do so at any moment, this one too.
+    fn until_delivered(&mut self) -> Result<(), String> {
+        let patience = self.now + FLIGHT;
+        while let Some(landing) = self.arranged.iter().rev().find_map(|((at, _), what)| what.travels().then_some(*at)) {
+            if landing > patience {
+                return Err("messages without end".to_owned());
+            }
+            self.until(landing)?;
+        }
         Ok(())
     }
 
