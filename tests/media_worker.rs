@@ -5,12 +5,17 @@
 mod media_door;
 mod resident;
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+
 use doorward::ids::{PeerId, SessionId};
 use doorward::media::protocol::{Order, Report, ToneStep};
 use doorward::media::worker::{Patience, WorkerEvent};
 use doorward::signaling::protocol::Signal;
 
-use media_door::{CALL, Door, is_about, settings};
+use media_door::{CALL, DEADLINE, Door, is_about, settings};
 
 #[tokio::test]
 async fn a_viewer_sees_the_picture() {
@@ -200,6 +205,39 @@ async fn the_worker_ends_with_its_door() {
     let pid = door.pid();
     door.drop_worker();
     door.until("its end", |_| !std::path::Path::new(&format!("/proc/{pid}")).exists()).await;
+}
+
+#[test]
+fn a_door_that_hangs_up_in_a_session_leaves_nothing_playing() {
+    let (ours, theirs) = UnixStream::pair().expect("descriptors are left");
+    ours.set_read_timeout(Some(DEADLINE)).expect("not zero");
+    // Whatever GStreamer finds wrong is the end of the process, instead of a line that nobody reads.
+    let mut child = Command::new(env!("CARGO_BIN_EXE_doorward"))
+        .arg("media-worker")
+        .env("G_DEBUG", "fatal-criticals")
+        .stdin(OwnedFd::from(theirs))
+        .spawn()
+        .expect("it was built");
+    let orders = [
+        Order::Configure { settings: Box::new(settings()) },
+        Order::StartSession { session_id: CALL, picture: true },
+        Order::Play { tone: Some(ToneStep { hertz: [600, 0], dbfs: -12 }) },
+    ];
+    for order in orders {
+        writeln!(&ours, "{}", serde_json::to_string(&order).expect("plain data")).expect("it reads");
+    }
+    let reports = BufReader::new(&ours).lines().map(|line| line.expect("it reports in time"));
+    let (mut captures, mut sounds) = (false, false);
+    for report in reports.map(|line| serde_json::from_str(&line).expect("a report")) {
+        captures |= matches!(report, Report::Capturing { camera: true, .. });
+        sounds |= matches!(report, Report::SpeakerLevel { hertz, .. } if is_about(hertz, 600.0));
+        if captures && sounds {
+            break;
+        }
+    }
+    drop(ours);
+    let status = child.wait().expect("our own child");
+    assert!(status.success(), "{status}");
 }
 
 #[tokio::test]

@@ -89,14 +89,15 @@ impl Speaker {
         }
     }
 
-    /// Completes a file, as a last deed.
-    pub(super) fn finish(self) {
-        let State::Open { pipeline, .. } = self.state else { return };
-        if let (SpeakerSink::File(_), Some(bus)) = (self.sink, pipeline.bus()) {
+    /// Completes a file, as a last deed, and gives the pipeline away to be closed.
+    pub(super) fn finish(&mut self) -> Option<gst::Pipeline> {
+        let State::Open { pipeline, .. } = std::mem::replace(&mut self.state, State::Closed) else { return None };
+        if let (SpeakerSink::File(_), Some(bus)) = (&self.sink, pipeline.bus()) {
             bus.unset_sync_handler();
             pipeline.send_event(gst::event::Eos::new());
             let _ = bus.timed_pop_filtered(COMPLETION, &[gst::MessageType::Eos, gst::MessageType::Error]);
         }
+        Some(pipeline)
     }
 
     fn build(&self) -> Result<gst::Pipeline, AssemblyError> {

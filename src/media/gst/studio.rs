@@ -175,9 +175,19 @@ impl Studio {
         self.closing.close(pipeline);
     }
 
-    /// The door is gone.
-    pub(super) fn finish(self) {
-        self.speaker.finish();
+    /// The door is gone: everything is to be closed. What happens is still to be handed in, until [`Self::is_closed`].
+    pub(super) fn finish(&mut self) {
+        if let Stage::Running(Session { id, .. }) = &self.stage {
+            self.stop_session(*id);
+        }
+        if let Some(pipeline) = self.speaker.finish() {
+            self.closing.close(pipeline);
+        }
+    }
+
+    /// Nothing is left to close.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closing.is_empty()
     }
 
     fn start_session(&mut self, session_id: SessionId, picture: bool, now: Instant) {

@@ -22,6 +22,9 @@ const TICK: Duration = Duration::from_millis(250);
 /// More orders than this before the worker is ready are not meant seriously.
 const WAITING: usize = 256;
 
+/// How long everything may take to close when the door is gone. What hangs longer ends with the process.
+const FAREWELL: Duration = Duration::from_millis(800);
+
 /// The loop and what it holds.
 pub(super) struct Worker {
     events: Sender<Event>,
@@ -71,8 +74,8 @@ impl Worker {
                 return false;
             }
         }
-        if let State::Working(studio) = self.state {
-            studio.finish();
+        if let State::Working(studio) = &mut self.state {
+            close_down(studio, inbox);
         }
         true
     }
@@ -178,5 +181,17 @@ impl Worker {
     fn give_up(&mut self, error: &str) {
         tracing::error!(error, "the media worker cannot work");
         self.state = State::Unusable;
+    }
+}
+
+/// A pipeline that still plays when its process ends is torn down beside its own threads, which may crash.
+fn close_down(studio: &mut Studio, inbox: &Receiver<Event>) {
+    studio.finish();
+    let deadline = Instant::now() + FAREWELL;
+    while !studio.is_closed() {
+        match inbox.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(event) => studio.hear(event, Instant::now()),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
+        }
     }
 }
