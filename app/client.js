@@ -401,10 +401,7 @@ export class Client {
 
   /** @param {Call} call */
   #elsewhere(call) {
-    const known = this.#calls.get(call.sessionId);
-    // This device joined since.
-    if (known && known.entry > call.entry && this.#isInside(known)) return;
-    if (this.#concluded.has(call.sessionId)) return;
+    if (this.#concluded.has(call.sessionId) || this.#joinedSince(call)) return;
     this.#forget(call, 'left');
     this.#tell('onCallAnsweredElsewhere', call);
   }
@@ -515,7 +512,7 @@ export class Client {
    * @param {Call} call
    */
   #conclude(call) {
-    if (this.#concluded.get(call.sessionId) === 'over') return;
+    if (this.#concluded.get(call.sessionId) === 'over' || this.#joinedSince(call)) return;
     const told = this.#concluded.has(call.sessionId);
     this.#forget(call, 'over');
     // This device left it before: its page has no use for the news.
@@ -523,6 +520,16 @@ export class Client {
     if (call.status === 'ended') this.#tell('onCallEnded', call);
     else if (this.#isCaller(call)) this.#tell('onOutgoingCallRejected', call);
     else this.#tell('onIncomingCallCancelled', call);
+  }
+
+  /**
+   * Whether this device joined after what this picture of the call tells: a resident whose other device refused may still
+   * join, and the answer to that can overtake the news of the refusal.
+   * @param {Call} call
+   */
+  #joinedSince(call) {
+    const known = this.#calls.get(call.sessionId);
+    return known !== undefined && known.entry > call.entry && this.#isInside(known);
   }
 
   /** @param {Call} call */

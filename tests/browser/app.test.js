@@ -206,7 +206,7 @@ test('a hang-up that arrives after the page was loaded anew ends the call there 
   await page.getByText('All quiet at the door').waitFor();
 });
 
-test('an older word that somebody else answered does not end a call that this device joined', async () => {
+test('older news of an answer or a refusal elsewhere does not end a call that this device joined', async () => {
   const { page } = await paired('anna', 'Anna Berg');
   const station = await door();
   await station.press();
@@ -216,7 +216,9 @@ test('an older word that somebody else answered does not end a call that this de
   const call = [...hub.calls.values()].at(-1);
   const { deviceId } = call.participants[0];
   const before = { ...structuredClone(call), entry: 1, participants: [] };
-  hub.send(deviceId, { type: 'event', sessionId: call.sessionId, entry: 1, event: { name: 'callAnsweredElsewhere', call: before } });
+  for (const name of ['callAnsweredElsewhere', 'incomingCallCancelled']) {
+    hub.send(deviceId, { type: 'event', sessionId: call.sessionId, entry: 1, event: { name, call: before } });
+  }
   // What the hub says afterwards is heard after it.
   await station.verb('press-waiting', { metadata: { button: 'flat-2', buttonLabel: 'Parcel' } });
   await page.getByText('Parcel').waitFor();

@@ -375,13 +375,16 @@ impl Town {
                     self.resume(phone, *call);
                 }
             }
-            // A later accept may have been answered as a join before this was heard.
             EventKind::CallAnsweredElsewhere { call }
-                if self.line(phone, session).is_some_and(|line| line.call.entry > call.entry) => {}
-            EventKind::CallAnsweredElsewhere { .. }
-            | EventKind::CallEnded { .. }
-            | EventKind::IncomingCallCancelled { .. }
-            | EventKind::OutgoingCallRejected { .. } => self.conclude(phone, session),
+            | EventKind::CallEnded { call }
+            | EventKind::IncomingCallCancelled { call }
+            | EventKind::OutgoingCallRejected { call } => {
+                // A later accept may have been answered as a join before this was heard.
+                let joined_since = self.line(phone, session).is_some_and(|line| line.call.entry > call.entry);
+                if !joined_since {
+                    self.conclude(phone, session);
+                }
+            }
             EventKind::ParticipantLeft { participant } if participant.device_id == device_id(phone + DOORS) => {
                 self.conclude(phone, session);
             }
