@@ -13,11 +13,11 @@
 //! ```
 
 pub mod audit;
+pub mod backoff;
 pub mod call;
 pub mod cli;
 pub mod clock;
 pub mod config;
-
 pub mod control;
 pub mod daemon;
 pub mod demo;

@@ -11,7 +11,7 @@ const LONGEST: usize = 600;
 
 /// The layers, from the bottom. A module may use those of lower layers, and of its own where its layer says so.
 const LAYERS: [Layer; 6] = [
-    Layer { name: "words", number: 0, modules: &["ids", "moment", "redacted"], own: Own::All },
+    Layer { name: "words", number: 0, modules: &["backoff", "ids", "moment", "redacted"], own: Own::All },
     Layer {
         name: "pure machines",
         number: 1,
@@ -32,7 +32,6 @@ const LAYERS: [Layer; 6] = [
             "panel::sound",
             "panel::wiring",
             "signaling",
-            "signaling::backoff",
             "signaling::identity",
             "signaling::link",
             "signaling::protocol",

@@ -107,6 +107,10 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every one.
+    pub const ALL: [Self; 7] =
+        [Self::Busy, Self::Cancelled, Self::Ended, Self::Failed, Self::MediaLost, Self::Rejected, Self::Unanswered];
+
     /// The outcome that goes with a terminal status.
     #[must_use]
     pub const fn of_status(status: CallStatus) -> Self {

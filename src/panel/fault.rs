@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use crate::backoff::Backoff;
 use crate::panel::PanelError;
 
 /// What is wrong with a device, of the kinds that need different hands.
@@ -77,42 +78,12 @@ impl Fault {
 const ENXIO: i32 = 6;
 const ENODEV: i32 = 19;
 
-const FIRST: Duration = Duration::from_millis(250);
-const LONGEST: Duration = Duration::from_secs(5);
-
-/// How long to wait before a device is tried again: 0.25 s, 0.5 s … 5 s. Nobody else tries at the same time, so nothing
-/// is left to chance.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Retry {
-    failures: u32,
-}
-
-impl Retry {
-    /// The wait after one more failure.
-    pub fn wait(&mut self) -> Duration {
-        let wait = LONGEST.min(FIRST * 2_u32.saturating_pow(self.failures.min(10)));
-        self.failures = self.failures.saturating_add(1);
-        wait
-    }
-
-    /// It worked: the next failure is a first one.
-    pub fn reset(&mut self) {
-        self.failures = 0;
-    }
-}
+/// When a device is tried again: after 0.25 s, 0.5 s … 5 s.
+pub(super) const RETRY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(5));
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_device_is_tried_every_five_seconds_at_last() {
-        let mut retry = Retry::default();
-        let waits: Vec<u128> = (0..7).map(|_| retry.wait().as_millis()).collect();
-        assert_eq!(waits, [250, 500, 1000, 2000, 4000, 5000, 5000]);
-        retry.reset();
-        assert_eq!(retry.wait(), FIRST);
-    }
 
     #[test]
     fn the_kinds_are_told_apart() {

@@ -243,16 +243,7 @@ mod tests {
 
     #[test]
     fn outcomes_end_by_themselves_and_differ() {
-        let outcomes = [
-            Outcome::Busy,
-            Outcome::Cancelled,
-            Outcome::Ended,
-            Outcome::Failed,
-            Outcome::MediaLost,
-            Outcome::Rejected,
-            Outcome::Unanswered,
-        ];
-        let texts: Vec<String> = outcomes.iter().map(|outcome| heard(Phase::Outcome(*outcome), 60_000)).collect();
+        let texts: Vec<String> = Outcome::ALL.iter().map(|outcome| heard(Phase::Outcome(*outcome), 60_000)).collect();
         for (index, text) in texts.iter().enumerate() {
             assert!(!text.is_empty() && text.len() < 200, "{text}");
             assert!(!texts[..index].contains(text), "two outcomes sound alike: {text}");

@@ -12,8 +12,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::backoff::Backoff;
 use crate::panel::drive::Drive;
-use crate::panel::fault::{Fault, FaultKind, Retry};
+use crate::panel::fault::{Fault, FaultKind, RETRY};
 use crate::panel::{Frame, PanelError, Rgb, Strip};
 
 /// A wire that takes longer than this for a frame hangs.
@@ -74,8 +75,7 @@ impl WiredStrip {
     /// The system has no more threads.
     pub fn start(leds: usize, drive: Option<Drive>, opener: Opener) -> std::io::Result<Self> {
         let desk = Arc::new(Desk::default());
-        let writer =
-            Writer { desk: Arc::clone(&desk), opener, wire: None, leds, written: None, retry: Retry::default() };
+        let writer = Writer { desk: Arc::clone(&desk), opener, wire: None, leds, written: None, retry: RETRY };
         thread::Builder::new().name("light".to_owned()).spawn(move || writer.run())?;
         Ok(Self { leds, drive, desk })
     }
@@ -136,7 +136,7 @@ struct Writer {
     leds: usize,
     /// What the device shows.
     written: Option<Frame>,
-    retry: Retry,
+    retry: Backoff,
 }
 
 impl Writer {

@@ -16,11 +16,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::backoff::Backoff;
 use super::protocol::{
     Call, ClientFrame, ErrorCode, Event as CallEvent, HubFrame, IceServer, PROTOCOL_VERSION, Refusal, Seen,
     SessionToken, Verb, VerbAnswer, VerbRequest,
 };
+use crate::backoff::Backoff;
 use crate::ids::{BootId, EntryNumber, RequestKey, SessionId};
 use crate::moment::Moment;
 
@@ -28,6 +28,10 @@ mod words;
 
 pub use words::{Action, Event, Timer, Told};
 
+/// Before the second try to reach the hub.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// Between two tries, at the most.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// A socket that takes longer than this to open is given up.
 const OPEN_DEADLINE: Duration = Duration::from_secs(10);
 /// A hub that takes longer than this to say welcome is given up.
@@ -115,7 +119,7 @@ impl Link {
             boot,
             tokens: 0,
             state: State::Waiting { until: Moment::START },
-            backoff: Backoff::new(),
+            backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
             refused: false,
             verbs: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -241,7 +245,7 @@ impl Link {
 
     fn closed(&mut self, random: u32) {
         let was_up = self.is_up();
-        let mut wait = self.backoff.next(random);
+        let mut wait = self.backoff.wait_drawn(random);
         if self.refused {
             // A credential does not become right by asking often.
             wait = wait.max(Duration::from_secs(30));

@@ -1,6 +1,5 @@
 //! Signaling between a device and the hub: the protocol's words, the pure link, and the client that moves its bytes.
 
-pub mod backoff;
 pub mod client;
 pub mod enrolment;
 pub mod identity;

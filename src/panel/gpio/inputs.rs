@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
+use crate::backoff::Backoff;
 use crate::clock;
 use crate::moment::Moment;
-use crate::panel::fault::{Fault, Retry};
+use crate::panel::fault::{Fault, RETRY};
 use crate::panel::wiring::InputLine;
 use crate::panel::{Edge, Input, Lines, NextEdge, PanelError};
 
@@ -41,7 +42,7 @@ struct Slot<P: Pins> {
     state: State<P::Input>,
     /// The next try, or the next look at the level.
     timer: Pin<Box<Sleep>>,
-    retry: Retry,
+    retry: Backoff,
 }
 
 enum State<I> {
@@ -65,7 +66,7 @@ impl<P: Pins> Inputs<P> {
                 health: HEALTH,
                 state: State::New,
                 timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
-                retry: Retry::default(),
+                retry: RETRY,
             })
             .collect();
         Self { pins, slots, news: VecDeque::new() }

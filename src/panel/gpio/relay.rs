@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::panel::fault::{Fault, Retry};
+use crate::backoff::Backoff;
+use crate::panel::fault::{Fault, RETRY};
 use crate::panel::wiring::RelayLine;
 use crate::panel::{PanelError, Relay};
 
@@ -27,7 +28,7 @@ struct Switch<P: Pins> {
     line: RelayLine<P::Name>,
     wanted: bool,
     state: State<P::Output>,
-    retry: Retry,
+    retry: Backoff,
 }
 
 enum State<O> {
@@ -44,7 +45,7 @@ impl<P: Pins> GpioRelay<P> {
 
     pub(super) fn looked_at_every(health: Duration, pins: P, line: RelayLine<P::Name>) -> Self {
         let unopened = Fault::new(crate::panel::fault::FaultKind::Missing, "not opened yet");
-        let mut switch = Switch { pins, line, wanted: false, state: State::Failed(unopened), retry: Retry::default() };
+        let mut switch = Switch { pins, line, wanted: false, state: State::Failed(unopened), retry: RETRY };
         match switch.open() {
             Ok(()) => tracing::info!(line = %switch.line.line, "the relay is safe"),
             Err(fault) => tracing::warn!(%fault, line = %switch.line.line, "the relay cannot be switched"),

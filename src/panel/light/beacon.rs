@@ -99,16 +99,7 @@ mod tests {
         let mut phases =
             vec![Phase::Dialing, ringing(0, 0), ringing(1, 0), ringing(1, 1), Phase::Incoming, Phase::Connecting];
         phases.extend([Phase::Ongoing, Phase::Ending]);
-        let outcomes = [
-            Outcome::Busy,
-            Outcome::Cancelled,
-            Outcome::Ended,
-            Outcome::Failed,
-            Outcome::MediaLost,
-            Outcome::Rejected,
-            Outcome::Unanswered,
-        ];
-        phases.extend(outcomes.map(Phase::Outcome));
+        phases.extend(Outcome::ALL.map(Phase::Outcome));
         phases
     }
 

@@ -17,15 +17,6 @@ fn ringing(delivered: u32, notified: u32, looking: u32) -> Phase {
 }
 
 fn phases() -> Vec<Phase> {
-    let outcomes = [
-        Outcome::Busy,
-        Outcome::Cancelled,
-        Outcome::Ended,
-        Outcome::Failed,
-        Outcome::MediaLost,
-        Outcome::Rejected,
-        Outcome::Unanswered,
-    ];
     let mut phases = vec![
         Phase::Idle,
         Phase::Dialing,
@@ -40,7 +31,7 @@ fn phases() -> Vec<Phase> {
         Phase::Ongoing,
         Phase::Ending,
     ];
-    phases.extend(outcomes.map(Phase::Outcome));
+    phases.extend(Outcome::ALL.map(Phase::Outcome));
     phases
 }
 
