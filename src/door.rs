@@ -3,46 +3,43 @@
 //! One task, one sleep. Each turn reads the clock once, lets one thing happen, and carries out what the machines order.
 //! Nothing here decides anything about a call, and nothing here waits: a slow adapter becomes an event, never a pause.
 
-mod access;
-
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
-use anyhow::Context;
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
-use crate::audit::file::Audit;
 use crate::call::indication::Phase;
-use crate::call::{self, Action, Event, Rules, Station};
+use crate::call::{Action, Event, Station};
 use crate::clock;
 use crate::config::door::DoorConfig;
 use crate::control::{Asked, Control};
 use crate::daemon::notify::{self, Watchdog};
 use crate::ids::{ButtonId, DeviceId, RequestKey, SessionId};
 use crate::media::protocol::{Order, Report, ToneStep};
-use crate::media::worker::{Patience, Worker, WorkerCommand, WorkerEvent};
+use crate::media::worker::{Worker, WorkerCommand, WorkerEvent};
 use crate::moment::Moment;
 use crate::panel::button::{Buttons, Gesture, GestureKind};
 use crate::panel::light::Light;
 use crate::panel::page::Page;
-use crate::panel::release::{self, Release};
+use crate::panel::release;
 use crate::panel::sound::Sound;
 use crate::panel::{Edge, Frame, Input, Lines, PanelError, Strip};
-use crate::signaling::client::{self, Client, Told};
+use crate::signaling::client::{Client, Told};
 use crate::signaling::protocol::{self, VerbAnswer};
-use access::{Access, Facts, OpeningHours};
 
+mod access;
 mod asked;
+mod assembly;
 mod dark;
 mod dimmer;
 pub mod hardware;
 mod panel;
 
+use access::{Access, Facts, OpeningHours};
+use assembly::{open, signaling_settings};
 use dimmer::Dimmer;
-use panel::Panel;
 pub use panel::relay_safe;
 
 /// How long the hub may take to answer the last verbs when the daemon is told to stop.
@@ -101,118 +98,12 @@ enum End {
     Stopped,
 }
 
-/// A door station with everything it needs, at rest.
-async fn open(config: &DoorConfig, worker: WorkerCommand) -> anyhow::Result<(Door, Inputs)> {
-    // The door release before anything else: from here on it is safe.
-    let Panel { lines, strip, relay, page } = panel::open(config).await?;
-    let settings = signaling_settings(config)?;
-    let control = open_control(config);
-    let (worker, reports) = Worker::spawn(worker, config.media_settings(), Patience::default())?;
-    let (client, told) = Client::connect(settings)?;
-    let boot = clock::boot_id();
-    let release = Release::new(release_rules(config, relay.is_some()));
-    let audit = Audit::open(config.door.state_directory.as_deref(), boot, clock::now(), clock::wall());
-    let door = Door {
-        station: Station::new(rules(config), boot),
-        name: config.door.name.clone(),
-        labels: config.button.iter().map(|button| (button.id.clone(), button.label.clone())).collect(),
-        since: clock::now(),
-        access: Access::start(release, relay, audit, client.clone(), boot),
-        facts: Facts::default(),
-        hours: OpeningHours::new(&config.release),
-        buttons: Buttons::new((&config.gestures).into(), config.button.iter().map(|button| button.id.clone())),
-        light: Light::new(strip.length()),
-        dimmer: Dimmer::new(&config.light, strip.is_dimmable()),
-        sound: Sound::new(),
-        strip,
-        page,
-        faults: Vec::new(),
-        client,
-        worker,
-        shown: Frame::new(),
-        playing: None,
-        unanswered: BTreeSet::new(),
-        watchdog: Watchdog::of_this_service(clock::now()),
-        encoder: None,
-        worker_restarts: 0,
-    };
-    Ok((door, Inputs { lines, told, reports, control }))
-}
-
-/// The control socket: where the installer says, else in the service's runtime directory. A door works without one.
-fn open_control(config: &DoorConfig) -> Option<Control> {
-    let runtime = || std::env::var_os("RUNTIME_DIRECTORY").map(|path| PathBuf::from(path).join("door.sock"));
-    let path = config.control.socket.clone().or_else(runtime)?;
-    match Control::listen(&path) {
-        Ok(control) => Some(control),
-        Err(error) => {
-            tracing::error!(%error, path = %path.display(), "there is no control socket");
-            None
-        }
-    }
-}
-
 /// The next question, where there is a control socket.
 async fn next_asked(control: Option<&mut Control>) -> Option<Asked> {
     match control {
         Some(control) => control.next().await,
         None => None,
     }
-}
-
-/// The door release's rules, from what the installer wrote.
-fn release_rules(config: &DoorConfig, fitted: bool) -> release::Rules {
-    let table = &config.release;
-    release::Rules {
-        fitted,
-        lock: table.lock,
-        pulse: table.pulse,
-        contact: config.panel.has_door_contact(),
-        opened_within: table.opened_within,
-        left_open_after: table.left_open_after,
-        report_forced: table.report_forced,
-        tamper_inhibits: table.tamper_inhibits,
-    }
-}
-
-/// The station's rules, from what the installer wrote.
-fn rules(config: &DoorConfig) -> Rules {
-    Rules {
-        door_name: config.door.name.clone(),
-        buttons: config
-            .button
-            .iter()
-            .map(|button| call::Button {
-                id: button.id.clone(),
-                label: button.label.clone(),
-                receiver: (&button.receiver).into(),
-            })
-            .collect(),
-        call_type: config.call.call_type,
-        early_picture: config.call.early_picture,
-        press_again: config.call.press_again,
-        incoming: config.call.incoming,
-        second_button: config.call.second_button,
-        dial_deadline: config.call.dial_deadline,
-        connect_deadline: config.call.connect_deadline,
-        media_grace: config.call.media_grace,
-        maximum_duration: config.call.maximum_duration,
-    }
-}
-
-fn signaling_settings(config: &DoorConfig) -> anyhow::Result<client::Settings> {
-    let credential = config
-        .hub
-        .credential
-        .read(std::env::var_os("CREDENTIALS_DIRECTORY").as_deref())
-        .context("the door's credential")?;
-    let authority = match &config.hub.ca_file {
-        Some(path) => {
-            Some(std::fs::read(path).with_context(|| format!("the authority's certificates, {}", path.display()))?)
-        }
-        None => None,
-    };
-    Ok(client::Settings { address: config.hub.address.clone(), credential, authority })
 }
 
 /// Where facts come from.
