@@ -39,6 +39,17 @@ const phase = (page, at) => page.locator(`.call[data-phase="${at}"]`).waitFor();
 const seesPicture = (page) => page.locator('.stage-frame.shown:not(.stale)').waitFor();
 const frames = (page) => page.evaluate(() => document.querySelector('.stage-frame video')?.getVideoPlaybackQuality().totalVideoFrames ?? 0);
 
+/** Anna talks with the visitor at the main entrance. */
+async function conversation() {
+  const { page } = await paired('anna', 'Anna Berg');
+  const station = await door();
+  await station.press();
+  await seesPicture(page);
+  await button(page, 'Answer').click();
+  await phase(page, 'talking');
+  return { page, station };
+}
+
 test('pairing by hand: a wrong code is said in words, a right one leads home', async () => {
   const one = await resident(browser, hub.address);
   residents.push(one);
@@ -191,12 +202,7 @@ test('a reload while it rings and during the call resumes', async () => {
 });
 
 test('a hang-up that arrives after the page was loaded anew ends the call there too', async () => {
-  const { page } = await paired('anna', 'Anna Berg');
-  const station = await door();
-  await station.press();
-  await seesPicture(page);
-  await button(page, 'Answer').click();
-  await phase(page, 'talking');
+  const { page } = await conversation();
   await page.reload();
   await phase(page, 'talking');
   await seesPicture(page);
@@ -207,12 +213,7 @@ test('a hang-up that arrives after the page was loaded anew ends the call there 
 });
 
 test('older news of an answer or a refusal elsewhere does not end a call that this device joined', async () => {
-  const { page } = await paired('anna', 'Anna Berg');
-  const station = await door();
-  await station.press();
-  await seesPicture(page);
-  await button(page, 'Answer').click();
-  await phase(page, 'talking');
+  const { page, station } = await conversation();
   const call = [...hub.calls.values()].at(-1);
   const { deviceId } = call.participants[0];
   const before = { ...structuredClone(call), entry: 1, participants: [] };
