@@ -21,6 +21,7 @@ const ERRAND: Duration = Duration::from_secs(180);
 /// A running machine. Dropped, its power is cut.
 pub struct Machine {
     qemu: Child,
+    monitor: UnixStream,
     agent: BufReader<UnixStream>,
     errand: u64,
     /// The pins of its GPIO controller.
@@ -30,6 +31,17 @@ pub struct Machine {
     /// How long it took until something inside answered.
     pub answered: Duration,
     serial: PathBuf,
+}
+
+/// How the power comes on.
+#[derive(Default)]
+pub struct Start {
+    /// Added to the kernel's command line.
+    pub words: &'static str,
+    /// The board has no clock that runs without power: it believes that it is 1970.
+    pub without_clock: bool,
+    /// The network cable is not plugged in.
+    pub unplugged: bool,
 }
 
 /// What came of an errand.
@@ -48,6 +60,16 @@ impl Workshop {
     pub fn open() -> anyhow::Result<Self> {
         let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/hardware");
         Ok(Self { made, scratch: tempfile::tempdir()? })
+    }
+
+    /// What `prepare` made.
+    pub fn made(&self) -> &Path {
+        &self.made
+    }
+
+    /// A place for what goes when the test ends.
+    pub fn scratch(&self) -> &Path {
+        self.scratch.path()
     }
 
     /// A directory that the machine sees, read only, as /share.
@@ -73,8 +95,8 @@ impl Workshop {
         Ok(disk)
     }
 
-    /// Switches a machine on and waits until something inside answers. `words` are added to the kernel's command line.
-    pub fn power_on(&self, disk: &Path, words: &str) -> anyhow::Result<Machine> {
+    /// Switches a machine on and waits until something inside answers.
+    pub fn power_on(&self, disk: &Path, start: &Start) -> anyhow::Result<Machine> {
         let path = |name: &str| self.scratch.path().join(name);
         for socket in ["pins", "monitor", "agent"] {
             let _ = fs::remove_file(path(socket));
@@ -94,8 +116,10 @@ impl Workshop {
             .arg(self.made.join("initrd.gz"))
             .arg("-append")
             .arg(format!(
-                "console=ttyAMA0 loglevel=4 panic=-1 mitigations=off systemd.show_status=0 net.ifnames=0 {words}"
+                "console=ttyAMA0 loglevel=4 panic=-1 mitigations=off systemd.show_status=0 net.ifnames=0 {}",
+                start.words
             ))
+            .args(["-rtc", if start.without_clock { "base=1970-01-01" } else { "base=utc" }])
             .arg("-serial")
             .arg(format!("file:{}", serial.display()))
             .arg("-monitor")
@@ -135,10 +159,15 @@ impl Workshop {
         };
         let agent = connected("agent")?;
         agent.set_read_timeout(Some(BOOT))?;
-        let device = gpio_controller(connected("monitor")?)?;
+        let mut monitor = connected("monitor")?;
+        if start.unplugged {
+            // Long before the kernel looks.
+            monitor.write_all(b"set_link net off\n")?;
+        }
+        let device = gpio_controller(&mut monitor)?;
         let pins = Pins::watch(connected("pins")?, &device)?;
         let agent = BufReader::new(agent);
-        let mut machine = Machine { qemu, agent, errand: 0, pins, started, answered: Duration::ZERO, serial };
+        let mut machine = Machine { qemu, monitor, agent, errand: 0, pins, started, answered: Duration::ZERO, serial };
         let hello = machine.line().with_context(|| machine.last_words())?;
         ensure!(hello.starts_with("ready "), "the machine said {hello:?}");
         machine.answered = started.elapsed();
@@ -187,6 +216,11 @@ impl Machine {
         }
     }
 
+    /// Puts the network cable in.
+    pub fn plug_in(&mut self) -> anyhow::Result<()> {
+        Ok(self.monitor.write_all(b"set_link net on\n")?)
+    }
+
     /// Without a word, in the middle of whatever it does.
     pub fn cut_power(&mut self) -> anyhow::Result<()> {
         self.qemu.kill()?;
@@ -221,7 +255,7 @@ impl Drop for Machine {
 }
 
 /// Where the GPIO controller is in QEMU's tree; its number moves with the devices before it.
-fn gpio_controller(mut monitor: UnixStream) -> anyhow::Result<String> {
+fn gpio_controller(monitor: &mut UnixStream) -> anyhow::Result<String> {
     monitor.set_read_timeout(Some(Duration::from_secs(2)))?;
     monitor.write_all(b"info qom-tree\n")?;
     let mut tree = Vec::new();

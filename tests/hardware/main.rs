@@ -7,6 +7,7 @@
 mod house;
 mod leds;
 mod machine;
+mod pi;
 mod pins;
 mod scenes;
 
