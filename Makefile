@@ -8,7 +8,7 @@ TEST := $(shell command -v cargo-nextest >/dev/null && echo "nextest run --no-fa
 # Pinned: what is built today is built the same next year.
 CARGO_DEB := 3.8.0
 
-.PHONY: help demo demo-lan test test-quick test-hardware browser-modules bench check manual deb deb-arm64 deb-armhf
+.PHONY: help demo demo-lan test test-quick test-hardware browser-modules bench check manual deb deb-arm64 deb-armhf test-packages
 
 help:
 	@echo "make demo        hub, simulated door and app on this machine: installs what is missing, builds, runs"
@@ -18,6 +18,7 @@ help:
 	@echo "make test-hardware  the arm64 package in a virtual machine with the kernel's real drivers (as root; the first time long)"
 	@echo "make deb         Debian packages of station and hub for this machine, in target/debian"
 	@echo "make deb-arm64   the same for a 64-bit Raspberry Pi, in a clean chroot (as root); see cross/README.md"
+	@echo "make test-packages  installs, upgrades, removes and purges them in a clean Debian 12 and 13 (as root)"
 	@echo "make bench       prints the figures"
 	@echo "make check       formatting, lints and documentation, as .ci/run checks them"
 
@@ -64,6 +65,10 @@ deb: manual
 
 deb-arm64 deb-armhf: manual
 	@cross/build $(@:deb-%=%)
+
+# Needs root. For this machine's architecture; the other one's packages are installed in the virtual machine.
+test-packages: deb
+	@cross/try bookworm trixie
 
 # Needs root, and the first time half an hour: the chroot, the root file system and the packages are kept in target/.
 test-hardware: deb-arm64
