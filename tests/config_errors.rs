@@ -134,14 +134,52 @@ fn wrong_lights() {
     insta::assert_snapshot!(said(&cases, about_rest));
 }
 
+#[test]
+fn wrong_cameras_and_sound_cards() {
+    let camera = |lines: &str| format!("[camera.v4l2]\n{lines}\n");
+    let card = |lines: &str| format!("[microphone.alsa]\n{lines}\n");
+    let cases = [
+        camera(""),
+        camera("path = 0"),
+        camera("path = \"video0\""),
+        camera("device = \"/dev/video0\""),
+        camera("path = \"/dev/video0\"\nformat = \"yuyv\""),
+        camera("path = \"/dev/video0\"\nwidth = 640"),
+        camera("path = \"/dev/video0\"\nwidth = 8000\nheight = 10\nframe-rate = 0"),
+        camera("path = \"/dev/video0\"\nframe-rate = 29.97"),
+        "[camera.libcamera]\n".to_owned(),
+        "[camera.libcamera]\nid = \"\"\nheight = 480\n".to_owned(),
+        card(""),
+        card("card = 1"),
+        card("card = \"1\""),
+        card("card = \"hw:1,0\""),
+        card("card = \"hw:CARD=Device\""),
+        card("card = \"Device\"\ndevice = \"0\""),
+        card("card = \"Device\"\nrate = 48\nchannels = 0"),
+        card("card = \"Device\"\nplug = \"plughw\""),
+        "[speaker.alsa]\ncard = 0\n".to_owned(),
+        "[speaker.alsa]\ncard = \"Device\"\n[speaker.discard]\n".to_owned(),
+        "[microphone.pipewire]\n".to_owned(),
+        "[speaker.pipewire]\nnode = \" \"\n".to_owned(),
+        "[speaker.pulse]\n".to_owned(),
+    ];
+    insta::assert_snapshot!(said(&cases.each_ref().map(String::as_str), about_rest));
+}
+
 /// The back ends of the shipped file that are off by default.
 #[test]
-fn the_shipped_wiring_can_be_used() {
+fn the_shipped_back_ends_can_be_used() {
     let shipped = include_str!("../config/door.toml");
     let line = "[panel.gpio.chardev]\nbutton.flat-1.line = \"GPIO17\"\n";
     for (table, rest) in [
         ("panel.gpio.chardev", ""),
         ("panel.gpio.rppal", ""),
+        ("camera.v4l2", line),
+        ("camera.libcamera", line),
+        ("microphone.alsa", line),
+        ("microphone.pipewire", line),
+        ("speaker.alsa", line),
+        ("speaker.pipewire", line),
         ("strip.ws2812", line),
         ("strip.apa102", line),
         ("strip.lamps", &format!("{line}[light]\nleds = 3\n")),
@@ -261,8 +299,9 @@ fn the_shipped_files_are_whole_and_say_the_defaults() {
     let mut skipping = false;
     for line in text.lines() {
         if line.starts_with('[') || line.starts_with("#[") {
-            skipping = line.contains(".file]")
-                || line.contains(".gpio.")
+            skipping = [".file]", ".gpio.", ".v4l2]", ".libcamera]", ".alsa]", ".pipewire]"]
+                .iter()
+                .any(|kind| line.contains(kind))
                 || (line.contains("[strip.") && !line.contains("[strip.none]"));
         }
         let optional = ["#state-directory", "#ca-file", "#night", "#socket"].iter().any(|key| line.starts_with(key));
@@ -288,7 +327,13 @@ fn every_key_is_explained_in_the_shipped_file() {
         "light",
         "log",
         "panel.page",
+        "camera.v4l2",
+        "camera.libcamera",
         "microphone.test",
+        "microphone.alsa",
+        "microphone.pipewire",
+        "speaker.alsa",
+        "speaker.pipewire",
         "panel.gpio.chardev",
         "panel.gpio.rppal",
         "strip.ws2812",

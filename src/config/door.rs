@@ -10,9 +10,7 @@ use serde::Deserialize;
 
 use crate::call::{IncomingCalls, PressAgain, Rules, SecondButton};
 use crate::ids::{ButtonId, Guid, Uid};
-use crate::media::pipeline::{
-    CameraSource, IceSettings, MediaSettings, MicrophoneSource, SpeakerSink, VideoCodec, VideoSettings,
-};
+use crate::media::pipeline::{IceSettings, MediaSettings, VideoCodec, VideoSettings};
 use crate::panel::button::Timing;
 use crate::signaling::protocol::{CallType, Receiver};
 
@@ -20,6 +18,7 @@ use super::Configuration;
 use super::diagnostics::Diagnostics;
 use super::document::Document;
 use super::light::{LightTable, StripTable};
+use super::media::{CameraTable, MicrophoneTable, SpeakerTable};
 use super::panel::PanelTable;
 use super::release::ReleaseTable;
 use super::value::{self, SecretSource};
@@ -153,56 +152,10 @@ pub struct CallTable {
     pub early_picture: bool,
 }
 
-/// `[camera.…]`: exactly one.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum CameraTable {
-    /// A picture or film, repeated for ever.
-    File(FileTable),
-    /// A moving test picture.
-    Test(EmptyTable),
-}
-
-/// `[microphone.…]`: exactly one.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum MicrophoneTable {
-    /// A sound, repeated for ever.
-    File(FileTable),
-    /// A test tone.
-    Test(ToneTable),
-}
-
-/// `[speaker.…]`: exactly one.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SpeakerTable {
-    /// Plays nowhere; the level is still measured.
-    Discard(EmptyTable),
-    /// A WAV file.
-    File(FileTable),
-}
-
 /// A back end without settings.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EmptyTable {}
-
-/// A back end that is a file.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct FileTable {
-    /// Where it is.
-    pub path: PathBuf,
-}
-
-/// `[microphone.test]`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct ToneTable {
-    /// Hertz.
-    pub hertz: u16,
-}
 
 /// `[video]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -298,22 +251,13 @@ impl DoorConfig {
     /// What the media worker needs to know.
     #[must_use]
     pub fn media_settings(&self) -> MediaSettings {
-        let VideoTable { codec, width, height, frame_rate, bitrate } = self.video;
+        let video = VideoSettings::from(&self.video);
         let IceTable { loopback, min_port, max_port } = self.ice;
         MediaSettings {
-            camera: match &self.camera {
-                CameraTable::File(file) => CameraSource::File(file.path.clone()),
-                CameraTable::Test(EmptyTable {}) => CameraSource::Test,
-            },
-            microphone: match &self.microphone {
-                MicrophoneTable::File(file) => MicrophoneSource::File(file.path.clone()),
-                MicrophoneTable::Test(tone) => MicrophoneSource::Tone(tone.hertz),
-            },
-            speaker: match &self.speaker {
-                SpeakerTable::Discard(EmptyTable {}) => SpeakerSink::Discard,
-                SpeakerTable::File(file) => SpeakerSink::File(file.path.clone()),
-            },
-            video: VideoSettings { codec, width, height, frame_rate, bitrate },
+            camera: self.camera.source(&video),
+            microphone: self.microphone.source(),
+            speaker: self.speaker.sink(),
+            video,
             ice: IceSettings { loopback, min_port, max_port },
         }
     }
@@ -348,6 +292,7 @@ impl Configuration for DoorConfig {
             super::door_rules::check_hub(&mut document, &config.hub);
         }
         super::door_rules::check_tables(&mut document, &config);
+        super::media::check(&mut document, &config.camera, &config.microphone, &config.speaker);
         super::light::check(&mut document, &config.light, &config.strip, &config.panel);
         super::panel::check(&mut document, &config.panel, all_read.then_some(config.button.as_slice()));
         (hub.is_some().then_some(config), document)
@@ -422,30 +367,6 @@ impl Default for CallTable {
             maximum_duration: rules.maximum_duration,
             early_picture: rules.early_picture,
         }
-    }
-}
-
-impl Default for CameraTable {
-    fn default() -> Self {
-        Self::Test(EmptyTable {})
-    }
-}
-
-impl Default for MicrophoneTable {
-    fn default() -> Self {
-        Self::Test(ToneTable::default())
-    }
-}
-
-impl Default for ToneTable {
-    fn default() -> Self {
-        Self { hertz: 440 }
-    }
-}
-
-impl Default for SpeakerTable {
-    fn default() -> Self {
-        Self::Discard(EmptyTable {})
     }
 }
 

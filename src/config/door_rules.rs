@@ -7,10 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::document::Document;
-use super::door::{
-    ButtonTable, CallTable, CameraTable, DoorConfig, GesturesTable, HubTable, IceTable, MicrophoneTable, SpeakerTable,
-    VideoTable,
-};
+use super::door::{ButtonTable, CallTable, DoorConfig, GesturesTable, HubTable, IceTable, VideoTable};
 use super::value::{format_duration, is_placeholder_host};
 
 /// At least one button, each with a name and label of its own. A button that could not be read is nothing here.
@@ -50,7 +47,6 @@ pub(super) fn check_tables(document: &mut Document<'_>, config: &DoorConfig) {
     }
     check_gestures(document, &config.gestures);
     check_call(document, &config.call);
-    check_sources(document, config);
     check_video(document, &config.video);
     check_ice(document, &config.ice);
     check_release(document, config);
@@ -99,21 +95,6 @@ fn check_release(document: &mut Document<'_>, config: &DoorConfig) {
         if hours.until.minutes <= hours.from.minutes {
             document.error(&key("until"), "a later time of the same day than `from`");
         }
-    }
-}
-
-fn check_sources(document: &mut Document<'_>, config: &DoorConfig) {
-    match &config.camera {
-        CameraTable::File(file) => check_path(document, "camera.file.path", &file.path),
-        CameraTable::Test(_) => {}
-    }
-    match &config.microphone {
-        MicrophoneTable::File(file) => check_path(document, "microphone.file.path", &file.path),
-        MicrophoneTable::Test(tone) => check_range(document, "microphone.test.hertz", tone.hertz, 50, 8000),
-    }
-    match &config.speaker {
-        SpeakerTable::File(file) => check_path(document, "speaker.file.path", &file.path),
-        SpeakerTable::Discard(_) => {}
     }
 }
 

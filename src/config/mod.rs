@@ -8,6 +8,7 @@ pub mod door;
 mod door_rules;
 pub mod hub;
 pub mod light;
+pub mod media;
 pub mod panel;
 pub mod release;
 pub mod value;

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock;
-use crate::config::door::{CameraTable, DoorConfig, MicrophoneTable};
+use crate::config::door::DoorConfig;
 use crate::config::light::{SpiTable, StripTable};
+use crate::config::media::{CameraTable, MicrophoneTable};
 use crate::config::panel::{GpioTable, PanelTable};
 use crate::panel::fault::{Fault, FaultKind};
 use crate::panel::gpio::chardev::Chardev;
@@ -113,11 +114,11 @@ fn check_files(config: &DoorConfig) -> Vec<Finding> {
     };
     match &config.camera {
         CameraTable::File(file) => look("camera", &file.path),
-        CameraTable::Test(_) => {}
+        CameraTable::Libcamera(_) | CameraTable::Test(_) | CameraTable::V4l2(_) => {}
     }
     match &config.microphone {
         MicrophoneTable::File(file) => look("microphone", &file.path),
-        MicrophoneTable::Test(_) => {}
+        MicrophoneTable::Alsa(_) | MicrophoneTable::Pipewire(_) | MicrophoneTable::Test(_) => {}
     }
     findings
 }

@@ -4,13 +4,15 @@ use gstreamer as gst;
 use gstreamer::glib;
 use gstreamer::prelude::*;
 
-use crate::media::pipeline::{Caps, Element, Field, Value};
+use crate::media::pipeline::{Caps, Element, Field, Value, plugin_package};
 
 /// Why something could not be put together.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AssemblyError {
     #[error("{0}")]
     Gstreamer(#[from] glib::BoolError),
+    #[error("the GStreamer element {factory} is not installed{}", .package.map(|package| format!(": install the Debian package gstreamer1.0-{package}")).unwrap_or_default())]
+    Missing { factory: &'static str, package: Option<&'static str> },
     #[error("the element {factory} has no property {property} that takes {value}")]
     Property { factory: &'static str, property: &'static str, value: String },
     #[error("{0}")]
@@ -71,7 +73,9 @@ pub(super) fn caps(caps: &Caps) -> gst::Caps {
 }
 
 fn make(part: &Element) -> Result<gst::Element, AssemblyError> {
-    let mut builder = gst::ElementFactory::make(part.factory);
+    let factory = gst::ElementFactory::find(part.factory)
+        .ok_or_else(|| AssemblyError::Missing { factory: part.factory, package: plugin_package(part.factory) })?;
+    let mut builder = factory.create();
     if let Some(name) = part.name {
         builder = builder.name(name);
     }

@@ -5,7 +5,10 @@
 use std::path::Path;
 
 use super::element::{Caps, Element, Field, Value, element, filter};
-use super::{CameraSource, Encoder, MicrophoneSource, SpeakerSink, VideoSettings};
+use super::{
+    AlsaPcm, CameraSource, Encoder, LibcameraCamera, MicrophoneSource, PictureSize, PixelFormat, SpeakerSink,
+    V4l2Camera, VideoSettings,
+};
 
 /// Payload type of the picture in every offer.
 pub const VIDEO_PAYLOAD: i32 = 96;
@@ -15,6 +18,11 @@ pub const SOUND_PAYLOAD: i32 = 97;
 pub const SAMPLE_RATE: i32 = 48_000;
 /// Samples in one piece of sound: 10 ms.
 pub const SAMPLES_PER_PIECE: i64 = 480;
+
+/// What a sound card may hold back, in microseconds: captured sound is taken as it comes, so much of it costs nothing.
+const CAPTURE_BUFFER: i64 = 200_000;
+/// Played sound waits for as long as this, and a machine that is busy for longer is heard to stutter.
+const PLAYBACK_BUFFER: i64 = 80_000;
 
 /// Name of the element behind which the frame counter of the test picture is drawn.
 pub const FRAME_COUNTER: &str = "frame-counter";
@@ -44,6 +52,8 @@ pub fn picture(camera: &CameraSource, video: &VideoSettings, encoder: Encoder) -
     let mut elements = match camera {
         CameraSource::File(path) if is_still(path) => still(path, video),
         CameraSource::File(path) => film(path, video),
+        CameraSource::Libcamera(camera) => libcamera(camera, video),
+        CameraSource::V4l2(camera) => v4l2(camera, video),
         CameraSource::Test => test_picture("ball", video),
     };
     elements.extend(encoded(video, encoder));
@@ -62,6 +72,18 @@ pub fn placeholder_picture(video: &VideoSettings, encoder: Encoder) -> Vec<Eleme
 #[must_use]
 pub fn sound(microphone: &MicrophoneSource) -> Vec<Element> {
     match microphone {
+        MicrophoneSource::Alsa(pcm) => {
+            let mut elements = vec![card("alsasrc", pcm, CAPTURE_BUFFER)];
+            elements.extend(asked_of(pcm));
+            elements.extend(samples_from_anything());
+            elements
+        }
+        MicrophoneSource::Pipewire(node) => {
+            let mut elements = vec![element("pipewiresrc").with("target-object", Value::Text(node.clone()))];
+            elements.push(filter(Caps { media_type: "audio/x-raw", fields: Vec::new() }));
+            elements.extend(samples_from_anything());
+            elements
+        }
         MicrophoneSource::File(path) => {
             let mut elements = vec![file(path), element("decodebin")];
             elements.extend(samples_from_anything());
@@ -92,6 +114,16 @@ pub fn placeholder_sound() -> Vec<Element> {
 pub fn speaker(sink: &SpeakerSink) -> Vec<Element> {
     let mut elements = vec![silence(), filter(samples()).named(MIXING_POINT)];
     match sink {
+        SpeakerSink::Alsa(pcm) => {
+            elements.extend([element("audioconvert"), element("audioresample")]);
+            elements.extend(asked_of(pcm));
+            elements.push(card("alsasink", pcm, PLAYBACK_BUFFER));
+        }
+        SpeakerSink::Pipewire(node) => elements.extend([
+            element("audioconvert"),
+            element("audioresample"),
+            element("pipewiresink").with("target-object", Value::Text(node.clone())),
+        ]),
         SpeakerSink::Discard => elements.push(element("fakesink").with("sync", Value::Flag(true))),
         SpeakerSink::File(path) => elements.extend([
             element("wavenc"),
@@ -175,6 +207,58 @@ fn film(path: &Path, video: &VideoSettings) -> Vec<Element> {
     elements.push(filter(raw(video)));
     elements.push(element("clocksync"));
     elements
+}
+
+fn v4l2(camera: &V4l2Camera, video: &VideoSettings) -> Vec<Element> {
+    let V4l2Camera { path, format, size, frame_rate } = camera;
+    let rate = frame_rate.map(|rate| ("framerate", Field::Ratio(i32::from(rate))));
+    let source = element("v4l2src").with("device", Value::Text(path.display().to_string()));
+    let asked = |media_type| filter(Caps { media_type, fields: pixels(*size).into_iter().chain(rate).collect() });
+    let mut elements = match format {
+        PixelFormat::Raw => vec![source, asked("video/x-raw")],
+        PixelFormat::Mjpeg => vec![source, asked("image/jpeg"), element("jpegdec")],
+    };
+    elements.extend(pictures_from_a_camera(video));
+    elements
+}
+
+fn libcamera(camera: &LibcameraCamera, video: &VideoSettings) -> Vec<Element> {
+    let mut elements = vec![
+        element("libcamerasrc").with("camera-name", Value::Text(camera.id.clone())),
+        filter(Caps { media_type: "video/x-raw", fields: pixels(camera.size).into() }),
+    ];
+    elements.extend(pictures_from_a_camera(video));
+    elements
+}
+
+fn pixels(size: PictureSize) -> [(&'static str, Field); 2] {
+    [("width", Field::Number(i32::from(size.width))), ("height", Field::Number(i32::from(size.height)))]
+}
+
+/// What the encoder gets is always the same, whatever a camera gives. Superfluous pictures go before any work is done.
+fn pictures_from_a_camera(video: &VideoSettings) -> Vec<Element> {
+    vec![
+        element("videorate").with("skip-to-first", Value::Flag(true)),
+        element("videoconvert"),
+        element("videoscale").with("add-borders", Value::Flag(true)),
+        filter(raw(video)),
+    ]
+}
+
+/// A sound card, which follows the worker's clock.
+fn card(factory: &'static str, pcm: &AlsaPcm, buffer: i64) -> Element {
+    element(factory)
+        .with("device", Value::Text(pcm.name()))
+        .with("buffer-time", Value::Number(buffer))
+        .with("latency-time", Value::Number(10_000))
+        .with("provide-clock", Value::Flag(false))
+}
+
+fn asked_of(pcm: &AlsaPcm) -> Option<Element> {
+    let rate = pcm.rate.and_then(|rate| i32::try_from(rate).ok()).map(|rate| ("rate", Field::Number(rate)));
+    let channels = pcm.channels.map(|channels| ("channels", Field::Number(i32::from(channels))));
+    let fields: Vec<_> = rate.into_iter().chain(channels).collect();
+    (!fields.is_empty()).then(|| filter(Caps { media_type: "audio/x-raw", fields }))
 }
 
 fn encoded(video: &VideoSettings, encoder: Encoder) -> Vec<Element> {
@@ -288,6 +372,96 @@ mod tests {
         capsfilter caps=video/x-h264,profile=constrained-baseline,level=3.1
         h264parse config-interval=-1
         capsfilter caps=video/x-h264,stream-format=byte-stream,alignment=au
+        "#);
+    }
+
+    #[test]
+    fn cameras() {
+        let size = PictureSize { width: 1280, height: 720 };
+        let path: std::path::PathBuf = "/dev/v4l/by-id/usb-046d_HD_Pro-video-index0".into();
+        let raw = V4l2Camera { path, format: PixelFormat::Raw, size, frame_rate: None };
+        let jpeg = V4l2Camera { format: PixelFormat::Mjpeg, frame_rate: Some(30), ..raw.clone() };
+        let libcamera = LibcameraCamera { id: "/base/soc/i2c0mux/i2c@1/imx219@10".to_owned(), size };
+        let sources = [CameraSource::V4l2(raw), CameraSource::V4l2(jpeg), CameraSource::Libcamera(libcamera)];
+        // What comes after is every camera's.
+        let own = |camera: &CameraSource| written(&picture(camera, &VIDEO, Encoder::Vp8)[..7]);
+        insta::assert_snapshot!(sources.each_ref().map(own).join("\n--\n"), @r#"
+        v4l2src device="/dev/v4l/by-id/usb-046d_HD_Pro-video-index0"
+        capsfilter caps=video/x-raw,width=1280,height=720
+        videorate skip-to-first=true
+        videoconvert
+        videoscale add-borders=true
+        capsfilter caps=video/x-raw,format=I420,width=640,height=480,framerate=25/1,pixel-aspect-ratio=1/1
+        queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0
+        --
+        v4l2src device="/dev/v4l/by-id/usb-046d_HD_Pro-video-index0"
+        capsfilter caps=image/jpeg,width=1280,height=720,framerate=30/1
+        jpegdec
+        videorate skip-to-first=true
+        videoconvert
+        videoscale add-borders=true
+        capsfilter caps=video/x-raw,format=I420,width=640,height=480,framerate=25/1,pixel-aspect-ratio=1/1
+        --
+        libcamerasrc camera-name="/base/soc/i2c0mux/i2c@1/imx219@10"
+        capsfilter caps=video/x-raw,width=1280,height=720
+        videorate skip-to-first=true
+        videoconvert
+        videoscale add-borders=true
+        capsfilter caps=video/x-raw,format=I420,width=640,height=480,framerate=25/1,pixel-aspect-ratio=1/1
+        queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0
+        "#);
+    }
+
+    #[test]
+    fn sound_cards_and_pipewire() {
+        let card =
+            AlsaPcm { card: "Device".to_owned(), device: 0, subdevice: None, rate: None, channels: None, plug: false };
+        let asked = AlsaPcm { rate: Some(16_000), channels: Some(1), plug: true, ..card.clone() };
+        let node = "alsa_input.usb-C-Media.mono-fallback".to_owned();
+        let branches = [
+            sound(&MicrophoneSource::Alsa(card.clone())),
+            sound(&MicrophoneSource::Alsa(asked.clone())),
+            sound(&MicrophoneSource::Pipewire(node.clone())),
+            speaker(&SpeakerSink::Alsa(card)),
+            speaker(&SpeakerSink::Alsa(asked)),
+            speaker(&SpeakerSink::Pipewire(node)),
+        ];
+        insta::assert_snapshot!(branches.each_ref().map(|branch| written(branch)).join("\n--\n"), @r#"
+        alsasrc device="hw:CARD=Device,DEV=0" buffer-time=200000 latency-time=10000 provide-clock=false
+        audioconvert
+        audioresample
+        capsfilter caps=audio/x-raw,format=S16LE,layout=interleaved,rate=48000,channels=1
+        --
+        alsasrc device="plughw:CARD=Device,DEV=0" buffer-time=200000 latency-time=10000 provide-clock=false
+        capsfilter caps=audio/x-raw,rate=16000,channels=1
+        audioconvert
+        audioresample
+        capsfilter caps=audio/x-raw,format=S16LE,layout=interleaved,rate=48000,channels=1
+        --
+        pipewiresrc target-object="alsa_input.usb-C-Media.mono-fallback"
+        capsfilter caps=audio/x-raw
+        audioconvert
+        audioresample
+        capsfilter caps=audio/x-raw,format=S16LE,layout=interleaved,rate=48000,channels=1
+        --
+        audiotestsrc is-live=true wave=silence samplesperbuffer=480
+        capsfilter name=mixing-point caps=audio/x-raw,format=S16LE,layout=interleaved,rate=48000,channels=1
+        audioconvert
+        audioresample
+        alsasink device="hw:CARD=Device,DEV=0" buffer-time=80000 latency-time=10000 provide-clock=false
+        --
+        audiotestsrc is-live=true wave=silence samplesperbuffer=480
+        capsfilter name=mixing-point caps=audio/x-raw,format=S16LE,layout=interleaved,rate=48000,channels=1
+        audioconvert
+        audioresample
+        capsfilter caps=audio/x-raw,rate=16000,channels=1
+        alsasink device="plughw:CARD=Device,DEV=0" buffer-time=80000 latency-time=10000 provide-clock=false
+        --
+        audiotestsrc is-live=true wave=silence samplesperbuffer=480
+        capsfilter name=mixing-point caps=audio/x-raw,format=S16LE,layout=interleaved,rate=48000,channels=1
+        audioconvert
+        audioresample
+        pipewiresink target-object="alsa_input.usb-C-Media.mono-fallback"
         "#);
     }
 

@@ -5,6 +5,7 @@
 #![deny(clippy::disallowed_methods)]
 
 mod branches;
+mod device;
 mod element;
 mod encoder;
 
@@ -12,6 +13,7 @@ pub use branches::{
     FRAME_COUNTER, MIXING_POINT, SAMPLE_RATE, SAMPLES_PER_PIECE, SOUND_PAYLOAD, VIDEO_PAYLOAD, offered_sound, picture,
     picture_packets, placeholder_picture, placeholder_sound, sound, sound_packets, speaker, voice,
 };
+pub use device::{AlsaPcm, LibcameraCamera, PictureSize, PixelFormat, V4l2Camera, plugin_package};
 pub use element::{Caps, Element, Field, Value};
 pub use encoder::{Encoder, MissingElement, VIDEO_ENCODER};
 
@@ -39,16 +41,24 @@ pub struct MediaSettings {
 pub enum CameraSource {
     /// A picture file (PNG or JPEG) or a film, repeated for ever.
     File(std::path::PathBuf),
+    /// A camera that libcamera drives.
+    Libcamera(LibcameraCamera),
     /// A moving test picture with a frame counter.
     Test,
+    /// A camera of the kernel's.
+    V4l2(V4l2Camera),
 }
 
 /// Where the door's sound comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum MicrophoneSource {
+    /// A sound card.
+    Alsa(AlsaPcm),
     /// A sound file (WAV, Ogg), repeated for ever.
     File(std::path::PathBuf),
+    /// The node of this name in PipeWire.
+    Pipewire(String),
     /// A steady test tone of this many hertz.
     Tone(u16),
 }
@@ -57,10 +67,14 @@ pub enum MicrophoneSource {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum SpeakerSink {
+    /// A sound card.
+    Alsa(AlsaPcm),
     /// Nowhere; its level is still measured and reported.
     Discard,
     /// A WAV file, for listening afterwards.
     File(std::path::PathBuf),
+    /// The node of this name in PipeWire.
+    Pipewire(String),
 }
 
 /// How the picture is encoded.
