@@ -3,7 +3,7 @@
 //! One task, one sleep. Each turn reads the clock once, lets one thing happen, and carries out what the machines order.
 //! Nothing here decides anything about a call, and nothing here waits: a slow adapter becomes an event, never a pause.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::config::door::DoorConfig;
 use crate::control::{Asked, Control};
 use crate::daemon::notify::{self, Watchdog};
 use crate::ids::{ButtonId, DeviceId, RequestKey, SessionId};
-use crate::media::protocol::{Order, Report, ToneStep};
+use crate::media::protocol::{Device, Order, Report, ToneStep};
 use crate::media::worker::{Worker, WorkerCommand, WorkerEvent};
 use crate::moment::Moment;
 use crate::panel::button::{Buttons, Gesture, GestureKind};
@@ -130,8 +130,10 @@ struct Door {
     sound: Sound,
     strip: Box<dyn Strip>,
     page: Option<Page>,
-    /// What of the panel does not work, as it was told last.
+    /// What does not work, as it was told last.
     faults: Vec<PanelError>,
+    /// What of it the media worker said.
+    devices: BTreeMap<Device, String>,
     client: Client,
     worker: Worker,
     /// The frame that is on the strip: only changes are written.
@@ -203,10 +205,14 @@ impl Door {
         }
     }
 
-    /// What of the panel fails is shown, whichever part it is.
+    /// What fails is shown, whichever part it is.
     fn look_at_devices(&mut self, lines: Vec<PanelError>) {
         let relay = self.access.faults();
-        let faults: Vec<PanelError> = lines.into_iter().chain(relay).chain(self.strip.faults()).collect();
+        let media = self
+            .devices
+            .iter()
+            .map(|(device, message)| PanelError { device: device.to_string(), message: message.clone() });
+        let faults: Vec<PanelError> = lines.into_iter().chain(relay).chain(self.strip.faults()).chain(media).collect();
         if faults == self.faults {
             return;
         }
@@ -382,6 +388,8 @@ impl Door {
                 tracing::info!(encoder, "media worker ready again");
                 self.encoder = Some(encoder);
                 self.worker_restarts += 1;
+                // It says itself what it finds.
+                self.devices.clear();
                 // The new worker is silent until told otherwise.
                 self.playing = None;
                 Event::MediaRestarted
@@ -413,8 +421,14 @@ impl Door {
                     }
                     return;
                 }
-                Report::SourceFailed { source, message } => {
-                    tracing::warn!(?source, message, "a source failed");
+                Report::DeviceFailed { device, message } => {
+                    tracing::warn!(%device, message, "a device does not work");
+                    self.devices.insert(device, message);
+                    return;
+                }
+                Report::DeviceRestored { device } => {
+                    tracing::info!(%device, "a device works again");
+                    self.devices.remove(&device);
                     return;
                 }
             },

@@ -1,56 +1,19 @@
-//! The media worker with files instead of a camera, a microphone and a speaker, whole and missing, and with the other codec.
+//! The media worker with files instead of a camera, a microphone and a speaker, and with the other codec.
 
 #![cfg(feature = "media")]
 
 mod media_door;
+mod media_files;
 mod resident;
 
 use std::path::Path;
 
 use doorward::media::gst::level;
 use doorward::media::pipeline::{CameraSource, MicrophoneSource, SpeakerSink, VideoCodec};
-use doorward::media::protocol::{Order, Report, Source, ToneStep};
+use doorward::media::protocol::{Order, Report, ToneStep};
 use doorward::media::worker::Patience;
-use gstreamer as gst;
-use gstreamer::prelude::*;
-
 use media_door::{Door, is_about, settings};
-
-/// White everywhere: so the frame counter reads when there is none.
-const WHITE: Option<u32> = Some(u32::MAX);
-
-/// Makes a file by this pipeline.
-fn make(pipeline: &str, path: &Path) {
-    gst::init().expect("GStreamer is installed where this feature is built");
-    let pipeline =
-        gst::parse::launch(&format!("{pipeline} ! filesink name=file")).expect("the pipeline is written here");
-    let bin = pipeline.downcast_ref::<gst::Pipeline>().expect("it has several elements");
-    bin.by_name("file").expect("it is named above").set_property("location", path.display().to_string());
-    pipeline.set_state(gst::State::Playing).expect("it plays");
-    let end = [gst::MessageType::Eos, gst::MessageType::Error];
-    let message = pipeline.bus().and_then(|bus| bus.timed_pop_filtered(gst::ClockTime::from_seconds(20), &end));
-    assert_eq!(message.map(|message| message.type_()), Some(gst::MessageType::Eos));
-    pipeline.set_state(gst::State::Null).expect("it stops");
-}
-
-#[tokio::test]
-async fn missing_files_leave_black_and_silence() {
-    let mut settings = settings();
-    settings.camera = CameraSource::File("/nowhere/door.png".into());
-    settings.microphone = MicrophoneSource::File("/nowhere/voice.wav".into());
-    let mut door = Door::in_session(settings).await;
-    door.report(|report| matches!(report, Report::SourceFailed { source: Source::Camera, .. })).await;
-    let resident = door.join_and_see(1).await;
-    door.pictures(resident, 10).await;
-    assert_ne!(door.resident(resident).frame_number(), WHITE);
-    door.order(Order::OpenGate { peer: resident });
-    door.report(|report| matches!(report, Report::SourceFailed { source: Source::Microphone, .. })).await;
-    door.until("silence", |door| door.resident(resident).hears().is_some_and(|level| level.dbfs < -60.0)).await;
-    let capturing = |report: &Report| {
-        matches!(report, Report::Capturing { camera: true, .. } | Report::Capturing { microphone: true, .. })
-    };
-    assert!(!door.reports().any(capturing), "what stands in captures nothing");
-}
+use media_files::{WHITE, make};
 
 #[tokio::test]
 async fn a_picture_stands_still() {
@@ -63,7 +26,7 @@ async fn a_picture_stands_still() {
     let resident = door.join_and_see(1).await;
     door.pictures(resident, 50).await;
     assert_eq!(door.resident(resident).frame_number(), WHITE);
-    assert!(!door.reports().any(|report| matches!(report, Report::SourceFailed { .. })));
+    assert!(!door.reports().any(|report| matches!(report, Report::DeviceFailed { .. })));
 }
 
 #[tokio::test]
@@ -84,7 +47,7 @@ async fn a_film_and_a_sound_are_repeated() {
         door.pictures(resident, 30).await;
     }
     assert_eq!(door.resident(resident).frame_number(), WHITE);
-    assert!(!door.reports().any(|report| matches!(report, Report::SourceFailed { .. })));
+    assert!(!door.reports().any(|report| matches!(report, Report::DeviceFailed { .. })));
 }
 
 #[tokio::test]

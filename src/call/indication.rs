@@ -18,7 +18,7 @@ pub struct Indication {
     pub press_waiting: Option<ButtonId>,
     /// A button is stuck.
     pub button_stuck: bool,
-    /// A device of the panel fails: a line, the relay, the light itself.
+    /// A device fails: a line, the relay, the light itself, the camera, microphone or speaker.
     pub at_fault: bool,
     /// The lock is released: the door can be opened.
     pub door_released: bool,

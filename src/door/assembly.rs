@@ -1,6 +1,6 @@
 //! A door station put together from its configuration. What fails here is an error; what fails later is tried again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -52,6 +52,7 @@ pub(super) async fn open(config: &DoorConfig, worker: WorkerCommand) -> anyhow::
         strip,
         page,
         faults: Vec::new(),
+        devices: BTreeMap::new(),
         client,
         worker,
         shown: Frame::new(),

@@ -90,6 +90,18 @@ pub enum Report {
         /// The microphone is open.
         microphone: bool,
     },
+    /// A device does not work; what goes on goes on without it, and it is tried again. Told once per message.
+    DeviceFailed {
+        /// Which.
+        device: Device,
+        /// What is wrong with it, such as "missing: …".
+        message: String,
+    },
+    /// A device that was told to fail works again, or is there again.
+    DeviceRestored {
+        /// Which.
+        device: Device,
+    },
     /// ICE and DTLS are up and the first picture or sound may flow.
     Connected {
         /// Which call.
@@ -137,21 +149,26 @@ pub enum Report {
         /// The strongest frequency, in hertz.
         hertz: f64,
     },
-    /// A source failed or went silent; the session goes on with what is left.
-    SourceFailed {
-        /// Which.
-        source: Source,
-        /// For the log.
-        message: String,
-    },
 }
 
-/// A thing the worker captures from.
+/// What the worker opens of the door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Source {
+pub enum Device {
     /// The picture.
     Camera,
     /// The door's sound.
     Microphone,
+    /// Tones and the residents' voices.
+    Speaker,
+}
+
+impl std::fmt::Display for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Camera => "camera",
+            Self::Microphone => "microphone",
+            Self::Speaker => "speaker",
+        })
+    }
 }

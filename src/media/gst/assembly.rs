@@ -5,6 +5,7 @@ use gstreamer::glib;
 use gstreamer::prelude::*;
 
 use crate::media::pipeline::{Caps, Element, Field, Value, plugin_package};
+use crate::panel::fault::{Fault, FaultKind};
 
 /// Why something could not be put together.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,13 @@ pub(super) enum AssemblyError {
     State(#[from] gst::StateChangeError),
     #[error("{0} is missing in webrtcbin")]
     Webrtc(&'static str),
+}
+
+impl AssemblyError {
+    /// As it is told of a device.
+    pub(super) fn fault(&self) -> String {
+        Fault::new(FaultKind::Failed, self.to_string()).to_string()
+    }
 }
 
 /// A branch that stands in its pipeline, linked inside, both ends free.

@@ -3,6 +3,8 @@
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
+use super::faults;
+
 /// Listens to a pipeline until `mute`.
 pub(super) fn listen(pipeline: &gst::Pipeline, failed: impl Fn(String) + Send + Sync + 'static) {
     let Some(bus) = pipeline.bus() else { return };
@@ -10,7 +12,7 @@ pub(super) fn listen(pipeline: &gst::Pipeline, failed: impl Fn(String) + Send + 
     bus.set_sync_handler(move |_, message| {
         match message.view() {
             gst::MessageView::Error(error) => failed(describe(error)),
-            gst::MessageView::Eos(_) => failed("it came to an end".to_owned()),
+            gst::MessageView::Eos(_) => failed("failed: it came to an end".to_owned()),
             gst::MessageView::Warning(warning) => tracing::debug!(warning = %warning.error(), "GStreamer warns"),
             gst::MessageView::Latency(_) => {
                 if let Some(pipeline) = weak.upgrade() {
@@ -33,7 +35,13 @@ pub(super) fn mute(pipeline: &gst::Pipeline) {
     }
 }
 
+/// By the kind of element, not by the name it has this time: the same trouble is told in the same words.
 fn describe(error: &gst::message::Error) -> String {
-    let element = error.src().map(|source| source.name().to_string()).unwrap_or_default();
-    format!("{element}: {}", error.error())
+    let element = error
+        .src()
+        .and_then(|source| source.downcast_ref::<gst::Element>())
+        .and_then(gst::Element::factory)
+        .map(|factory| factory.name().to_string())
+        .unwrap_or_default();
+    faults::of_element(&element, &error.error(), error.debug().as_deref().unwrap_or_default()).to_string()
 }

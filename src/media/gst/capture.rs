@@ -2,10 +2,8 @@
 //!
 //! It never closes itself: whoever holds it hands its pipeline to `closing`.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -16,37 +14,35 @@ use gstreamer_video as gst_video;
 
 use super::assembly::{AssemblyError, Branch};
 use super::event::Event;
+use super::progress::Progress;
 use super::timeline::Timeline;
 use super::{bus, frame_counter};
 use crate::media::pipeline::{Element, FRAME_COUNTER};
-use crate::media::protocol::Source;
-
-/// A source that gave nothing for so long is dead, whatever it says.
-const PATIENCE: Duration = Duration::from_secs(3);
+use crate::media::protocol::Device;
 
 /// A running source.
 pub(super) struct Capture {
     /// Which.
-    pub(super) source: Source,
+    pub(super) device: Device,
     /// Its number, by which its events are told from those of a source that was replaced.
     pub(super) opened: u64,
-    /// It stands in for the real source, which failed.
+    /// It stands in for the device, which failed.
     pub(super) is_placeholder: bool,
     pipeline: gst::Pipeline,
     producer: StreamProducer,
-    passed: Arc<AtomicU64>,
-    progress: (u64, Instant),
+    progress: Progress,
 }
 
 /// What a capture needs besides its elements.
 pub(super) struct Opening<'a> {
-    pub(super) source: Source,
+    pub(super) device: Device,
     pub(super) opened: u64,
     pub(super) is_placeholder: bool,
     /// Draw the frame counter into pictures of this width.
     pub(super) count_frames: Option<usize>,
     pub(super) timeline: &'a Timeline,
     pub(super) events: &'a Sender<Event>,
+    pub(super) now: Instant,
 }
 
 impl Capture {
@@ -57,7 +53,9 @@ impl Capture {
         let sink = gst_app::AppSink::builder().max_buffers(4).drop(true).build();
         pipeline.add(&sink)?;
         branch.last().link(&sink)?;
-        let passed = count_at(&sink.static_pad("sink").expect("every sink has one"));
+        let end = sink.static_pad("sink").expect("every sink has one");
+        let progress = watch_at(&end, opening);
+        end_is_failure(&end, opening);
         if let (Some(width), Some(element)) = (opening.count_frames, pipeline.by_name(FRAME_COUNTER)) {
             frame_counter::draw_at(&element.static_pad("src").expect("a filter has one"), width);
         }
@@ -73,13 +71,12 @@ impl Capture {
         opening.timeline.adopt(&pipeline);
         start(pipeline.clone(), opening);
         Ok(Self {
-            source: opening.source,
+            device: opening.device,
             opened,
             is_placeholder: opening.is_placeholder,
             pipeline,
             producer,
-            passed,
-            progress: (0, Instant::now()),
+            progress,
         })
     }
 
@@ -96,11 +93,12 @@ impl Capture {
 
     /// The source stopped giving anything.
     pub(super) fn went_silent(&mut self, now: Instant) -> bool {
-        let passed = self.passed.load(Ordering::Relaxed);
-        if passed != self.progress.0 {
-            self.progress = (passed, now);
-        }
-        now.saturating_duration_since(self.progress.1) > PATIENCE
+        self.progress.stopped(now)
+    }
+
+    /// How much it gave so far.
+    pub(super) fn passed(&self) -> u64 {
+        self.progress.passed()
     }
 
     /// Gives its pipeline away, to be closed.
@@ -115,23 +113,30 @@ fn start(pipeline: gst::Pipeline, opening: &Opening<'_>) {
     let starting = std::thread::Builder::new().name("opening".into()).spawn(move || {
         let event = match pipeline.set_state(gst::State::Playing) {
             Ok(_) => Event::CaptureOpened { opened },
-            Err(error) => Event::CaptureFailed { opened, message: error.to_string() },
+            Err(error) => Event::CaptureFailed { opened, message: format!("failed: {error}") },
         };
         let _ = events.send(event);
     });
     if let Err(error) = starting {
-        let _ = failed.send(Event::CaptureFailed { opened, message: error.to_string() });
+        let _ = failed.send(Event::CaptureFailed { opened, message: format!("failed: {error}") });
     }
 }
 
-fn count_at(pad: &gst::Pad) -> Arc<AtomicU64> {
-    let passed = Arc::new(AtomicU64::new(0));
-    let count = Arc::clone(&passed);
-    pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-        count.fetch_add(1, Ordering::Relaxed);
-        gst::PadProbeReturn::Ok
+fn watch_at(pad: &gst::Pad, opening: &Opening<'_>) -> Progress {
+    let (events, opened) = (opening.events.clone(), opening.opened);
+    Progress::at(pad, opening.now, move || drop(events.send(Event::CaptureFlows { opened })))
+}
+
+/// An end that passed on would end the connections too, which go on with another source.
+fn end_is_failure(pad: &gst::Pad, opening: &Opening<'_>) {
+    let (events, opened) = (opening.events.clone(), opening.opened);
+    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+        if info.event().is_none_or(|event| event.type_() != gst::EventType::Eos) {
+            return gst::PadProbeReturn::Ok;
+        }
+        let _ = events.send(Event::CaptureFailed { opened, message: "failed: it came to an end".to_owned() });
+        gst::PadProbeReturn::Drop
     });
-    passed
 }
 
 /// A file begins now, and begins again where it ends.

@@ -18,7 +18,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Closing {
     events: Sender<Event>,
     next: u64,
-    waiting: BTreeMap<u64, Instant>,
+    waiting: BTreeMap<u64, Wait>,
+}
+
+struct Wait {
+    since: Instant,
+    /// A driver may hang, and a call can go on without it.
+    is_device: bool,
 }
 
 impl Closing {
@@ -29,6 +35,32 @@ impl Closing {
 
     /// Closes a pipeline, off this thread. Its number comes back in `Event::Closed`.
     pub(super) fn close(&mut self, pipeline: gst::Pipeline) -> u64 {
+        self.begin(pipeline, false)
+    }
+
+    /// The same, of a pipeline with a device in it.
+    pub(super) fn close_device(&mut self, pipeline: gst::Pipeline) -> u64 {
+        self.begin(pipeline, true)
+    }
+
+    /// This one is closed.
+    pub(super) fn closed(&mut self, number: u64) {
+        self.waiting.remove(&number);
+    }
+
+    /// Nothing is being closed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Something hangs that must not. A device may, as long as a call goes on without it.
+    pub(super) fn hangs(&self, in_call: bool, now: Instant) -> bool {
+        self.waiting
+            .values()
+            .any(|wait| now.saturating_duration_since(wait.since) > PATIENCE && !(in_call && wait.is_device))
+    }
+
+    fn begin(&mut self, pipeline: gst::Pipeline, is_device: bool) -> u64 {
         self.next += 1;
         let number = self.next;
         let events = self.events.clone();
@@ -44,22 +76,7 @@ impl Closing {
             tracing::error!(%error, "no thread can be started: giving up");
             std::process::exit(70);
         }
-        self.waiting.insert(number, Instant::now());
+        self.waiting.insert(number, Wait { since: Instant::now(), is_device });
         number
-    }
-
-    /// This one is closed.
-    pub(super) fn closed(&mut self, number: u64) {
-        self.waiting.remove(&number);
-    }
-
-    /// Nothing is being closed.
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
-    }
-
-    /// Something hangs.
-    pub(super) fn hangs(&self, now: Instant) -> bool {
-        self.waiting.values().any(|&since| now.saturating_duration_since(since) > PATIENCE)
     }
 }

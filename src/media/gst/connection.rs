@@ -19,6 +19,7 @@ use super::gate::Guard;
 use super::ice::Server;
 use super::mixer::Mixer;
 use super::speaker::change_samples;
+use super::succession::{self, Late};
 use super::timeline::Timeline;
 use super::{bus, ice, liveness};
 use crate::ids::PeerId;
@@ -61,6 +62,8 @@ impl Connection {
         let arrived = liveness::count_arrivals(&webrtc);
         let picture = sending_branch(&pipeline, &webrtc, "sink_0", &picture_packets(plan.encoder))?;
         let sound = sending_branch(&pipeline, &webrtc, "sink_1", &sound_packets())?;
+        succession::keep_at(&picture.static_pad("src").expect("every source has one"), Late::Redated);
+        succession::keep_at(&sound.static_pad("src").expect("every source has one"), Late::LeftOut);
         use gst_webrtc::WebRTCRTPTransceiverDirection::{Sendonly, Sendrecv};
         fix_direction(&webrtc, "sink_0", Sendonly, &plan.encoder.offered())?;
         fix_direction(&webrtc, "sink_1", Sendrecv, &offered_sound())?;

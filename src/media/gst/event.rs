@@ -10,6 +10,8 @@ use crate::media::protocol::Order;
 pub(super) enum Event {
     /// A source failed. The number tells a replaced source from the present one.
     CaptureFailed { opened: u64, message: String },
+    /// A source gave its first picture or sound.
+    CaptureFlows { opened: u64 },
     /// A source is open and running.
     CaptureOpened { opened: u64 },
     /// A pipeline reached its end state and is gone.
@@ -22,8 +24,8 @@ pub(super) enum Event {
     Order(Order),
     /// Something happened to a connection.
     Peer { peer: PeerId, event: PeerEvent },
-    /// The speaker's pipeline broke.
-    SpeakerFailed(String),
+    /// The speaker's pipeline broke. The number tells an earlier one from the present one.
+    SpeakerFailed { opened: u64, message: String },
     /// A tenth of a second of sound went to the speaker.
     SpeakerLevel(Level),
     /// Something happened to the connection that only pays for the certificate.

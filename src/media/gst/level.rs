@@ -17,6 +17,8 @@ const BINS: u16 = 350;
 
 /// Quieter than this is silence (dBFS).
 pub const SILENCE: f64 = -70.0;
+/// No sound at all (dBFS).
+pub const NOTHING: f64 = -200.0;
 
 /// One measurement.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,7 +33,7 @@ pub struct Level {
 #[must_use]
 pub fn measure(samples: &[i16]) -> Level {
     let energy = samples.iter().map(|&sample| f64::from(sample).powi(2)).sum::<f64>() / samples.len().max(1) as f64;
-    let dbfs = (10.0 * (energy / f64::from(i16::MIN).powi(2)).log10()).max(-200.0);
+    let dbfs = (10.0 * (energy / f64::from(i16::MIN).powi(2)).log10()).max(NOTHING);
     let hertz = if dbfs > SILENCE { strongest(samples) } else { 0.0 };
     Level { dbfs, hertz }
 }

@@ -10,16 +10,21 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use super::assembly::{AssemblyError, Branch};
-use super::bus;
+use super::closing::Closing;
 use super::event::Event;
 use super::mixer::Mixer;
+use super::progress::Progress;
 use super::timeline::Timeline;
+use super::{bus, faults};
+use crate::backoff::Backoff;
 use crate::media::pipeline::{self, MIXING_POINT, SpeakerSink};
 
 /// Opening and closing a sound device can be heard.
 const LINGER: Duration = Duration::from_secs(5);
 /// How long a file may take to be completed.
 const COMPLETION: gst::ClockTime = gst::ClockTime::from_mseconds(500);
+/// After so many pieces, half a second, it works.
+const SETTLED: u64 = 50;
 
 /// The door's speaker.
 pub(super) struct Speaker {
@@ -28,88 +33,165 @@ pub(super) struct Speaker {
     timeline: Timeline,
     events: Sender<Event>,
     state: State,
+    backoff: Backoff,
+    opened: u64,
+    /// The closing of the one before, which still has the device.
+    closing: Option<u64>,
 }
 
 enum State {
     Closed,
-    /// It did not open; not tried again before this time, as every tone would try.
+    /// It does not work; not tried again before this time, as every tone would try.
     Failed {
         again: Instant,
     },
     Open {
         pipeline: gst::Pipeline,
+        progress: Progress,
         needed: Instant,
     },
+}
+
+/// How the speaker is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Condition {
+    /// It plays, or would.
+    Works,
+    /// Nothing is known.
+    Unknown,
+    /// It takes nothing.
+    Stopped,
 }
 
 impl Speaker {
     /// A closed speaker.
     pub(super) fn new(sink: SpeakerSink, mixer: Arc<Mixer>, timeline: Timeline, events: Sender<Event>) -> Self {
-        Self { sink, mixer, timeline, events, state: State::Closed }
+        let backoff = faults::backoff();
+        Self { sink, mixer, timeline, events, state: State::Closed, backoff, opened: 0, closing: None }
     }
 
-    /// Opens it unless it is open.
-    pub(super) fn open(&mut self, now: Instant) {
+    /// Opens it unless it is open, or cannot be now.
+    pub(super) fn open(&mut self, absent: bool, now: Instant) -> Result<(), AssemblyError> {
         match &mut self.state {
             State::Open { needed, .. } => *needed = now,
             State::Failed { again } if now < *again => {}
-            State::Closed | State::Failed { .. } => {
-                self.state = match self.build() {
-                    Ok(pipeline) => State::Open { pipeline, needed: now },
-                    Err(error) => {
-                        tracing::error!(%error, "the speaker cannot be opened");
-                        State::Failed { again: now + LINGER }
-                    }
-                };
-            }
+            State::Closed | State::Failed { .. } if absent || self.closing.is_some() => {}
+            State::Closed | State::Failed { .. } => match self.build(now) {
+                Ok((pipeline, progress)) => self.state = State::Open { pipeline, progress, needed: now },
+                Err(error) => {
+                    self.state = State::Failed { again: now + self.backoff.wait() };
+                    return Err(error);
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// It was plugged in: it need not wait.
+    pub(super) fn came(&mut self) {
+        self.backoff.reset();
+        if matches!(self.state, State::Failed { .. }) {
+            self.state = State::Closed;
         }
     }
 
-    /// Gives the pipeline away to be closed, if nothing is to be heard and nobody asked for it lately.
-    pub(super) fn close_if_idle(&mut self, now: Instant) -> Option<gst::Pipeline> {
-        let State::Open { needed, .. } = &mut self.state else { return None };
+    /// How it is. To be asked often.
+    pub(super) fn look(&mut self, now: Instant) -> Condition {
+        let State::Open { progress, .. } = &mut self.state else { return Condition::Unknown };
+        if progress.stopped(now) {
+            Condition::Stopped
+        } else if progress.passed() > SETTLED {
+            self.backoff.reset();
+            Condition::Works
+        } else {
+            Condition::Unknown
+        }
+    }
+
+    /// It is wanted: something sounds, or somebody may talk.
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.mixer.is_idle()
+    }
+
+    /// Closes it, if nothing is to be heard and nobody asked for it lately.
+    pub(super) fn close_if_idle(&mut self, closing: &mut Closing, now: Instant) {
+        let State::Open { needed, .. } = &mut self.state else { return };
         // A file that is opened again would lose what it holds.
         if matches!(self.sink, SpeakerSink::File(_)) || !self.mixer.is_idle() {
             *needed = now;
         }
-        if now.saturating_duration_since(*needed) < LINGER {
-            return None;
-        }
-        match std::mem::replace(&mut self.state, State::Closed) {
-            State::Open { pipeline, .. } => Some(pipeline),
-            State::Closed | State::Failed { .. } => None,
+        if now.saturating_duration_since(*needed) >= LINGER {
+            self.leave(State::Closed, closing);
         }
     }
 
-    /// It broke: gives the pipeline away to be closed. The next use after a while tries again.
-    pub(super) fn fail(&mut self, now: Instant) -> Option<gst::Pipeline> {
-        match std::mem::replace(&mut self.state, State::Failed { again: now + LINGER }) {
-            State::Open { pipeline, .. } => Some(pipeline),
-            State::Closed | State::Failed { .. } => None,
+    /// What was opened under this number broke. False if it is an earlier one.
+    pub(super) fn fail(&mut self, opened: u64, closing: &mut Closing, now: Instant) -> bool {
+        if opened != self.opened || !matches!(self.state, State::Open { .. }) {
+            return false;
+        }
+        let again = now + self.backoff.wait();
+        self.leave(State::Failed { again }, closing);
+        true
+    }
+
+    /// The number of what is open.
+    pub(super) fn opened(&self) -> u64 {
+        self.opened
+    }
+
+    /// A pipeline is closed.
+    pub(super) fn closed(&mut self, number: u64) {
+        if self.closing == Some(number) {
+            self.closing = None;
         }
     }
 
-    /// Completes a file, as a last deed, and gives the pipeline away to be closed.
-    pub(super) fn finish(&mut self) -> Option<gst::Pipeline> {
-        let State::Open { pipeline, .. } = std::mem::replace(&mut self.state, State::Closed) else { return None };
-        if let (SpeakerSink::File(_), Some(bus)) = (&self.sink, pipeline.bus()) {
+    /// Completes a file, as a last deed, and closes it.
+    pub(super) fn finish(&mut self, closing: &mut Closing) {
+        if let (State::Open { pipeline, .. }, SpeakerSink::File(_)) = (&self.state, &self.sink)
+            && let Some(bus) = pipeline.bus()
+        {
             bus.unset_sync_handler();
             pipeline.send_event(gst::event::Eos::new());
             let _ = bus.timed_pop_filtered(COMPLETION, &[gst::MessageType::Eos, gst::MessageType::Error]);
         }
-        Some(pipeline)
+        self.leave(State::Closed, closing);
     }
 
-    fn build(&self) -> Result<gst::Pipeline, AssemblyError> {
+    fn leave(&mut self, for_state: State, closing: &mut Closing) {
+        if let State::Open { pipeline, .. } = std::mem::replace(&mut self.state, for_state) {
+            self.closing = Some(closing.close_device(pipeline));
+        }
+    }
+
+    fn build(&mut self, now: Instant) -> Result<(gst::Pipeline, Progress), AssemblyError> {
+        self.opened += 1;
+        let opened = self.opened;
         let pipeline = gst::Pipeline::new();
         Branch::build(&pipeline, &pipeline::speaker(&self.sink))?;
         let point = pipeline.by_name(MIXING_POINT).expect("every speaker branch has one");
-        mix_at(&point.static_pad("src").expect("a filter has one"), Arc::clone(&self.mixer), self.events.clone());
+        let pad = point.static_pad("src").expect("a filter has one");
+        mix_at(&pad, Arc::clone(&self.mixer), self.events.clone());
+        let progress = Progress::at(&pad, now, || {});
         let events = self.events.clone();
-        bus::listen(&pipeline, move |error| drop(events.send(Event::SpeakerFailed(error))));
+        bus::listen(&pipeline, move |message| drop(events.send(Event::SpeakerFailed { opened, message })));
         self.timeline.adopt(&pipeline);
-        pipeline.set_state(gst::State::Playing)?;
-        Ok(pipeline)
+        start(pipeline.clone(), opened, self.events.clone());
+        Ok((pipeline, progress))
+    }
+}
+
+/// Off the loop: opening a device may take its time, or for ever.
+fn start(pipeline: gst::Pipeline, opened: u64, events: Sender<Event>) {
+    let failed = events.clone();
+    let starting = std::thread::Builder::new().name("opening".into()).spawn(move || {
+        if let Err(error) = pipeline.set_state(gst::State::Playing) {
+            let _ = events.send(Event::SpeakerFailed { opened, message: format!("failed: {error}") });
+        }
+    });
+    if let Err(error) = starting {
+        let _ = failed.send(Event::SpeakerFailed { opened, message: format!("failed: {error}") });
     }
 }
 

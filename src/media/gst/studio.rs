@@ -9,19 +9,22 @@ use std::time::Instant;
 
 use gstreamer as gst;
 
-use super::capture::{Capture, Opening};
 use super::closing::Closing;
 use super::connection::Plan;
 use super::event::{Event, PeerEvent};
+use super::faults::Faults;
 use super::gate::Gate;
 use super::lines::Reports;
 use super::mixer::Mixer;
 use super::peer::{Outcome, Peer};
-use super::speaker::Speaker;
+use super::place::{Maker, Source};
+use super::presence::{Change, Presence};
+use super::sources::{Hands, Sources};
+use super::speaker::{Condition, Speaker};
 use super::timeline::Timeline;
 use crate::ids::{PeerId, SessionId};
-use crate::media::pipeline::{self, CameraSource, Encoder, MediaSettings};
-use crate::media::protocol::{Order, Report, Source};
+use crate::media::pipeline::{Encoder, MediaSettings};
+use crate::media::protocol::{Device, Order, Report};
 use crate::signaling::protocol::{IceServer, Signal};
 
 /// More orders than this for a session that cannot begin yet are not meant seriously.
@@ -36,13 +39,11 @@ pub(super) struct Studio {
     reports: Reports,
     mixer: Arc<Mixer>,
     speaker: Speaker,
+    sources: Sources,
     closing: Closing,
+    faults: Faults,
+    presence: Presence,
     stage: Stage,
-    /// Sources that are open, by their number: those of placeholders are not among them.
-    open: BTreeMap<u64, Source>,
-    /// Which closing ends which source.
-    ending: BTreeMap<u64, u64>,
-    opened: u64,
     /// The speaker played something when it was last measured.
     sounding: bool,
 }
@@ -59,8 +60,6 @@ enum Stage {
 
 struct Session {
     id: SessionId,
-    picture: Option<Capture>,
-    sound: Option<Capture>,
     peers: BTreeMap<PeerId, Peer>,
 }
 
@@ -75,8 +74,18 @@ impl Studio {
     ) -> Self {
         let mixer = Arc::new(Mixer::default());
         let speaker = Speaker::new(settings.speaker.clone(), Arc::clone(&mixer), timeline.clone(), events.clone());
+        let maker = Maker {
+            settings: settings.clone(),
+            encoder,
+            timeline: timeline.clone(),
+            events: events.clone(),
+            opened: 0,
+        };
         Self {
             closing: Closing::new(events.clone()),
+            sources: Sources::new(maker),
+            faults: Faults::new(reports.clone()),
+            presence: Presence::new(),
             settings,
             encoder,
             timeline,
@@ -85,9 +94,6 @@ impl Studio {
             mixer,
             speaker,
             stage: Stage::Idle,
-            open: BTreeMap::new(),
-            ending: BTreeMap::new(),
-            opened: 0,
             sounding: false,
         }
     }
@@ -97,7 +103,7 @@ impl Studio {
         if let Order::Play { tone } = order {
             self.mixer.play(tone);
             if tone.is_some() {
-                self.speaker.open(now);
+                self.open_speaker(now);
             }
             return;
         }
@@ -112,9 +118,9 @@ impl Studio {
             Order::AddPeer { session_id, peer, ice_servers } => self.add_peer(session_id, peer, &ice_servers, now),
             Order::ApplySignal { peer, signal } => self.apply_signal(peer, signal),
             Order::OpenGate { peer } => self.open_gate(peer, now),
-            Order::RemovePeer { peer } => self.remove_peer(peer),
+            Order::RemovePeer { peer } => self.remove_peer(peer, now),
             Order::StartSession { session_id, picture } => self.start_session(session_id, picture, now),
-            Order::StopSession { session_id } => self.stop_session(session_id),
+            Order::StopSession { session_id } => self.stop_session(session_id, now),
             Order::Configure { .. } | Order::Ping { .. } | Order::Play { .. } => {}
         }
     }
@@ -122,8 +128,19 @@ impl Studio {
     /// Takes in what happened.
     pub(super) fn hear(&mut self, event: Event, now: Instant) {
         match event {
-            Event::CaptureFailed { opened, message } => self.replace_source(opened, message),
-            Event::CaptureOpened { opened } => self.source_opened(opened),
+            Event::CaptureFailed { opened, message } => {
+                let source = self.with_sources(now, |sources, hands| sources.failed(opened, message, hands));
+                self.feed(source);
+            }
+            Event::CaptureFlows { opened } => {
+                let source = self.with_sources(now, |sources, hands| sources.flows(opened, hands));
+                self.feed(source);
+            }
+            Event::CaptureOpened { opened } => {
+                if self.sources.opened(opened) {
+                    self.reports.send(self.sources.capturing());
+                }
+            }
             Event::Closed(number) => self.closed(number, now),
             Event::Peer { peer, event } => self.hear_peer(peer, event, now),
             Event::SpeakerLevel(level) => {
@@ -134,39 +151,64 @@ impl Studio {
                 }
                 self.sounding = sounds;
             }
-            Event::SpeakerFailed(error) => {
-                tracing::error!(error, "the speaker failed");
-                if let Some(pipeline) = self.speaker.fail(now) {
-                    self.closing.close(pipeline);
-                }
-            }
+            Event::SpeakerFailed { opened, message } => self.speaker_failed(opened, message, now),
             Event::HangUp | Event::Initialised(_) | Event::Order(_) | Event::WarmUp(_) => {}
         }
     }
 
     /// Looks at every deadline.
     pub(super) fn tick(&mut self, now: Instant) {
-        if self.closing.hangs(now) {
+        if self.closing.hangs(matches!(self.stage, Stage::Running(_)), now) {
             tracing::error!("a pipeline does not close: giving up");
             std::process::exit(70);
         }
+        self.look_for_devices(now);
         if let Stage::Running(session) = &mut self.stage {
             let lost: Vec<(PeerId, &str)> = session
                 .peers
                 .iter_mut()
                 .filter_map(|(id, peer)| peer.verdict(now).map(|reason| (*id, reason)))
                 .collect();
-            let silent: Vec<u64> = [&mut session.picture, &mut session.sound]
-                .into_iter()
-                .flatten()
-                .filter_map(|source| source.went_silent(now).then_some(source.opened))
-                .collect();
-            lost.into_iter().for_each(|(peer, reason)| self.lose_peer(peer, reason.to_owned()));
-            silent.into_iter().for_each(|opened| self.replace_source(opened, "it gives nothing any more".to_owned()));
-            self.speaker.open(now);
+            lost.into_iter().for_each(|(peer, reason)| self.lose_peer(peer, reason.to_owned(), now));
+            let Self { sources, presence, closing, faults, .. } = self;
+            let fed = sources.tick(|device| presence.is_absent(device), &mut Hands { closing, faults, now });
+            self.feed(fed);
+            self.open_speaker(now);
+        } else if self.speaker.is_wanted() {
+            self.open_speaker(now);
         }
-        if let Some(pipeline) = self.speaker.close_if_idle(now) {
-            self.closing.close(pipeline);
+        match self.speaker.look(now) {
+            Condition::Works => self.faults.works(Device::Speaker),
+            Condition::Unknown => {}
+            Condition::Stopped => {
+                self.speaker_failed(self.speaker.opened(), "failed: it takes nothing any more".to_owned(), now)
+            }
+        }
+        self.speaker.close_if_idle(&mut self.closing, now);
+    }
+
+    /// Whether the devices are there, also while nobody needs them: the installer is to know before the visitor does.
+    fn look_for_devices(&mut self, now: Instant) {
+        for change in self.presence.look(&self.settings, now) {
+            match change {
+                Change::Came(device) => {
+                    self.with_sources(now, |sources, hands| sources.came(device, hands));
+                    if device == Device::Speaker {
+                        self.speaker.came();
+                        self.faults.works(device);
+                    }
+                }
+                Change::Went(device, fault) => {
+                    let message = fault.to_string();
+                    if device == Device::Speaker {
+                        self.faults.found(device, message.clone());
+                        self.speaker_failed(self.speaker.opened(), message, now);
+                    } else {
+                        let source = self.with_sources(now, |sources, hands| sources.went(device, message, hands));
+                        self.feed(source);
+                    }
+                }
+            }
         }
     }
 
@@ -178,11 +220,9 @@ impl Studio {
     /// The door is gone: everything is to be closed. What happens is still to be handed in, until [`Self::is_closed`].
     pub(super) fn finish(&mut self) {
         if let Stage::Running(Session { id, .. }) = &self.stage {
-            self.stop_session(*id);
+            self.stop_session(*id, Instant::now());
         }
-        if let Some(pipeline) = self.speaker.finish() {
-            self.closing.close(pipeline);
-        }
+        self.speaker.finish(&mut self.closing);
     }
 
     /// Nothing is left to close.
@@ -195,28 +235,30 @@ impl Studio {
             Stage::Running(session) if session.id == session_id => return,
             Stage::Running(session) => {
                 let before = session.id;
-                self.stop_session(before);
+                self.stop_session(before, now);
                 self.execute(Order::StartSession { session_id, picture }, now);
                 return;
             }
             Stage::Idle => {}
             Stage::Stopping { .. } => return,
         }
-        let picture = if picture { self.open_source(Source::Camera) } else { None };
-        self.stage = Stage::Running(Session { id: session_id, picture, sound: None, peers: BTreeMap::new() });
-        self.speaker.open(now);
+        self.stage = Stage::Running(Session { id: session_id, peers: BTreeMap::new() });
+        if picture {
+            self.open_source(Source::Camera, now);
+        }
+        self.open_speaker(now);
     }
 
-    fn stop_session(&mut self, session_id: SessionId) {
+    fn stop_session(&mut self, session_id: SessionId, now: Instant) {
         match std::mem::replace(&mut self.stage, Stage::Idle) {
             Stage::Running(session) if session.id == session_id => {
                 for (id, peer) in session.peers {
                     self.mixer.leave(id);
                     self.closing.close(peer.into_pipeline());
                 }
-                [session.picture, session.sound].into_iter().flatten().for_each(|source| self.close_source(source));
+                [Source::Camera, Source::Microphone].into_iter().for_each(|source| self.close_source(source, now));
                 self.stage = Stage::Stopping { session_id, waiting: Vec::new() };
-                self.finish_stopping(Instant::now());
+                self.finish_stopping(now);
             }
             other => {
                 self.stage = other;
@@ -241,9 +283,9 @@ impl Studio {
 
     fn closed(&mut self, number: u64, now: Instant) {
         self.closing.closed(number);
-        let source = self.ending.remove(&number).and_then(|opened| self.open.remove(&opened));
-        if source.is_some() {
-            self.report_capturing();
+        self.speaker.closed(number);
+        if self.sources.closed(number) {
+            self.reports.send(self.sources.capturing());
         }
         self.finish_stopping(now);
     }
@@ -287,11 +329,11 @@ impl Studio {
         let session_id = session.id;
         match peer.hear(event, &self.settings.ice, now) {
             Outcome::Connected => {
-                session.picture.iter().for_each(|picture| peer.watch(picture));
-                session.sound.iter().for_each(|sound| peer.listen(sound));
+                self.sources.on_air(Source::Camera).into_iter().for_each(|picture| peer.watch(picture));
+                self.sources.on_air(Source::Microphone).into_iter().for_each(|sound| peer.listen(sound));
                 self.reports.send(Report::Connected { session_id, peer: id });
             }
-            Outcome::Lost(reason) => self.lose_peer(id, reason),
+            Outcome::Lost(reason) => self.lose_peer(id, reason, now),
             Outcome::Tell(signals) => {
                 for signal in signals {
                     self.reports.send(Report::Signal { session_id, peer: id, signal });
@@ -306,119 +348,70 @@ impl Studio {
         let Some(peer) = session.peers.get_mut(&id) else { return };
         peer.open_gate();
         self.mixer.join(id);
-        if session.sound.is_none() {
-            let sound = self.open_source(Source::Microphone);
-            if let Stage::Running(session) = &mut self.stage {
-                session.sound = sound;
-            }
-        }
-        self.feed(Source::Microphone);
-        self.speaker.open(now);
+        self.open_source(Source::Microphone, now);
+        self.feed([Source::Microphone]);
+        self.open_speaker(now);
     }
 
-    fn lose_peer(&mut self, id: PeerId, reason: String) {
+    fn lose_peer(&mut self, id: PeerId, reason: String, now: Instant) {
         let Stage::Running(session) = &self.stage else { return };
         let session_id = session.id;
-        self.remove_peer(id);
+        self.remove_peer(id, now);
         self.reports.send(Report::Lost { session_id, peer: id, reason });
     }
 
-    fn remove_peer(&mut self, id: PeerId) {
+    fn remove_peer(&mut self, id: PeerId, now: Instant) {
         let Stage::Running(session) = &mut self.stage else { return };
         let Some(peer) = session.peers.remove(&id) else { return };
         self.mixer.leave(id);
         self.closing.close(peer.into_pipeline());
         let talkers_left = session.peers.values().any(Peer::is_open);
-        if !talkers_left && let Some(sound) = session.sound.take() {
-            self.close_source(sound);
+        if !talkers_left {
+            self.close_source(Source::Microphone, now);
         }
     }
 
     /// Opens a source, or what stands in for it.
-    fn open_source(&mut self, source: Source) -> Option<Capture> {
-        self.assemble(source, false).or_else(|| self.assemble(source, true))
+    fn open_source(&mut self, source: Source, now: Instant) {
+        let absent = self.presence.is_absent(source.into());
+        self.with_sources(now, |sources, hands| sources.open(source, absent, hands));
     }
 
-    fn assemble(&mut self, source: Source, is_placeholder: bool) -> Option<Capture> {
-        self.opened += 1;
-        let (settings, encoder) = (&self.settings, self.encoder);
-        let parts = match (source, is_placeholder) {
-            (Source::Camera, false) => pipeline::picture(&settings.camera, &settings.video, encoder),
-            (Source::Camera, true) => pipeline::placeholder_picture(&settings.video, encoder),
-            (Source::Microphone, false) => pipeline::sound(&settings.microphone),
-            (Source::Microphone, true) => pipeline::placeholder_sound(),
-        };
-        let is_test_picture = source == Source::Camera && (is_placeholder || settings.camera == CameraSource::Test);
-        let opening = Opening {
-            source,
-            opened: self.opened,
-            is_placeholder,
-            count_frames: is_test_picture.then_some(usize::from(settings.video.width)),
-            timeline: &self.timeline,
-            events: &self.events,
-        };
-        match Capture::open(&parts, &opening) {
-            Ok(capture) => Some(capture),
-            Err(error) => {
-                self.reports.send(Report::SourceFailed { source, message: error.to_string() });
-                None
+    fn close_source(&mut self, source: Source, now: Instant) {
+        self.with_sources(now, |sources, hands| sources.close(source, hands));
+    }
+
+    fn with_sources<T>(&mut self, now: Instant, work: impl FnOnce(&mut Sources, &mut Hands<'_>) -> T) -> T {
+        let Self { sources, closing, faults, .. } = self;
+        work(sources, &mut Hands { closing, faults, now })
+    }
+
+    fn open_speaker(&mut self, now: Instant) {
+        if let Err(error) = self.speaker.open(self.presence.is_absent(Device::Speaker), now) {
+            self.faults.found(Device::Speaker, error.fault());
+        }
+    }
+
+    fn speaker_failed(&mut self, opened: u64, message: String, now: Instant) {
+        if self.speaker.fail(opened, &mut self.closing, now) {
+            self.faults.found(Device::Speaker, message);
+            if std::mem::take(&mut self.sounding) {
+                self.reports.send(Report::SpeakerLevel { dbfs: super::level::NOTHING, hertz: 0.0 });
             }
         }
     }
 
-    fn source_opened(&mut self, opened: u64) {
-        let Stage::Running(session) = &self.stage else { return };
-        let source = [&session.picture, &session.sound].into_iter().flatten().find(|source| source.opened == opened);
-        if let Some(source) = source.filter(|source| !source.is_placeholder) {
-            self.open.insert(opened, source.source);
-            self.report_capturing();
-        }
-    }
-
-    /// A source failed: what stands in for it takes its place.
-    fn replace_source(&mut self, opened: u64, message: String) {
+    /// Connections go over to what is on the air now.
+    fn feed(&mut self, sources: impl IntoIterator<Item = Source>) {
         let Stage::Running(session) = &mut self.stage else { return };
-        let place = if session.picture.as_ref().is_some_and(|source| source.opened == opened) {
-            &mut session.picture
-        } else if session.sound.as_ref().is_some_and(|source| source.opened == opened) {
-            &mut session.sound
-        } else {
-            return;
-        };
-        let Some(failed) = place.take() else { return };
-        let source = failed.source;
-        let retry = !failed.is_placeholder;
-        self.reports.send(Report::SourceFailed { source, message });
-        self.close_source(failed);
-        let replacement = if retry { self.assemble(source, true) } else { None };
-        if let Stage::Running(session) = &mut self.stage {
-            match source {
-                Source::Camera => session.picture = replacement,
-                Source::Microphone => session.sound = replacement,
+        for source in sources {
+            let Some(capture) = self.sources.on_air(source) else { continue };
+            for peer in session.peers.values_mut() {
+                match source {
+                    Source::Camera => peer.watch(capture),
+                    Source::Microphone => peer.listen(capture),
+                }
             }
         }
-        self.feed(source);
-    }
-
-    fn feed(&mut self, source: Source) {
-        let Stage::Running(session) = &mut self.stage else { return };
-        for peer in session.peers.values_mut() {
-            match source {
-                Source::Camera => session.picture.iter().for_each(|picture| peer.watch(picture)),
-                Source::Microphone => session.sound.iter().for_each(|sound| peer.listen(sound)),
-            }
-        }
-    }
-
-    fn close_source(&mut self, source: Capture) {
-        let opened = source.opened;
-        let number = self.closing.close(source.into_pipeline());
-        self.ending.insert(number, opened);
-    }
-
-    fn report_capturing(&self) {
-        let is_open = |source| self.open.values().any(|&open| open == source);
-        self.reports
-            .send(Report::Capturing { camera: is_open(Source::Camera), microphone: is_open(Source::Microphone) });
     }
 }

@@ -96,10 +96,11 @@ impl Worker {
             Event::WarmUp(event) => self.warmed_up(event),
             Event::HangUp => {}
             event @ (Event::CaptureFailed { .. }
+            | Event::CaptureFlows { .. }
             | Event::CaptureOpened { .. }
             | Event::Closed(_)
             | Event::Peer { .. }
-            | Event::SpeakerFailed(_)
+            | Event::SpeakerFailed { .. }
             | Event::SpeakerLevel(_)) => {
                 if let State::Working(studio) = &mut self.state {
                     studio.hear(event, Instant::now());

@@ -1,0 +1,271 @@
+//! The media worker whose devices are missing, pulled out, hang, and come back: the call goes on with what is left.
+//!
+//! Files stand for devices: one that is moved away was pulled out, a pipe that nobody writes into is a driver that hangs.
+
+#![cfg(feature = "media")]
+
+mod media_door;
+mod media_files;
+mod resident;
+
+use std::fs::{self, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::sync::mpsc;
+
+use doorward::ids::PeerId;
+use doorward::media::pipeline::{
+    AlsaPcm, CameraSource, LibcameraCamera, MediaSettings, MicrophoneSource, PictureSize, PixelFormat, SpeakerSink,
+    V4l2Camera,
+};
+use doorward::media::protocol::{Device, Order, Report, ToneStep};
+use doorward::media::worker::Patience;
+use gstreamer as gst;
+
+use media_door::{CALL, Door, settings};
+use media_files::{WHITE, make};
+
+const WHITE_PICTURE: &str =
+    "videotestsrc pattern=white num-buffers=1 ! video/x-raw,width=160,height=120 ! videoconvert ! pngenc";
+const TONE_700: &str = "audiotestsrc freq=700 volume=0.355 num-buffers=43 ! audio/x-raw,rate=44100,channels=2 ! wavenc";
+
+async fn fails(door: &mut Door, device: Device, kind: &str) {
+    let is_it = |report: &Report| matches!(report, Report::DeviceFailed { device: failed, .. } if *failed == device);
+    let Report::DeviceFailed { message, .. } = door.report(is_it).await else { unreachable!("it was looked for") };
+    assert!(message.starts_with(&format!("{kind}: ")), "{message}");
+}
+
+async fn is_restored(door: &mut Door, wanted: Device) {
+    door.report(|report| matches!(report, Report::DeviceRestored { device } if *device == wanted)).await;
+}
+
+async fn sees(door: &mut Door, peer: PeerId, white: bool) {
+    let what = if white { "the device's picture" } else { "the placeholder" };
+    door.until(what, |door| (door.resident(peer).frame_number() == WHITE) == white).await;
+    door.pictures(peer, 10).await;
+}
+
+async fn hears_nothing(door: &mut Door, peer: PeerId) {
+    door.until("silence", |door| door.resident(peer).hears().is_some_and(|level| level.dbfs < -60.0)).await;
+}
+
+fn nobody_was_lost(door: &Door) {
+    assert!(!door.reports().any(|report| matches!(report, Report::Lost { .. })), "every connection is what it was");
+}
+
+fn captures(report: &Report) -> bool {
+    matches!(report, Report::Capturing { camera: true, .. } | Report::Capturing { microphone: true, .. })
+}
+
+#[tokio::test]
+async fn missing_devices_leave_black_and_silence() {
+    let mut settings = settings();
+    settings.camera = CameraSource::File("/nowhere/door.png".into());
+    settings.microphone = MicrophoneSource::File("/nowhere/voice.wav".into());
+    let mut door = Door::in_session(settings).await;
+    fails(&mut door, Device::Camera, "missing").await;
+    let resident = door.join_and_see(1).await;
+    sees(&mut door, resident, false).await;
+    door.order(Order::OpenGate { peer: resident });
+    fails(&mut door, Device::Microphone, "missing").await;
+    hears_nothing(&mut door, resident).await;
+    assert!(!door.reports().any(captures), "what stands in captures nothing");
+}
+
+#[tokio::test]
+async fn a_camera_that_is_pulled_out_comes_back() {
+    let folder = tempfile::tempdir().expect("there is room for it");
+    let (path, away) = (folder.path().join("door.png"), folder.path().join("away.png"));
+    make(WHITE_PICTURE, &path);
+    let mut door = Door::in_session(MediaSettings { camera: CameraSource::File(path.clone()), ..settings() }).await;
+    let resident = door.join_and_see(1).await;
+    for _ in 0..2 {
+        sees(&mut door, resident, true).await;
+        door.report(|report| matches!(report, Report::Capturing { camera: true, .. })).await;
+        door.heard.clear();
+        fs::rename(&path, &away).expect("it is ours");
+        fails(&mut door, Device::Camera, "missing").await;
+        door.report(|report| matches!(report, Report::Capturing { camera: false, .. })).await;
+        sees(&mut door, resident, false).await;
+        fs::rename(&away, &path).expect("it is ours");
+        is_restored(&mut door, Device::Camera).await;
+    }
+    sees(&mut door, resident, true).await;
+    // Who comes now sees it at once, too.
+    let later = door.join_and_see(2).await;
+    sees(&mut door, later, true).await;
+    nobody_was_lost(&door);
+}
+
+#[tokio::test]
+async fn a_microphone_that_is_pulled_out_comes_back() {
+    let folder = tempfile::tempdir().expect("there is room for it");
+    let (path, away) = (folder.path().join("voice.wav"), folder.path().join("away.wav"));
+    make(TONE_700, &path);
+    let mut door =
+        Door::in_session(MediaSettings { microphone: MicrophoneSource::File(path.clone()), ..settings() }).await;
+    let resident = door.join_and_see(1).await;
+    door.order(Order::OpenGate { peer: resident });
+    door.hears(resident, 700.0).await;
+    fs::rename(&path, &away).expect("it is ours");
+    fails(&mut door, Device::Microphone, "missing").await;
+    hears_nothing(&mut door, resident).await;
+    door.pictures(resident, 10).await;
+    fs::rename(&away, &path).expect("it is ours");
+    is_restored(&mut door, Device::Microphone).await;
+    door.hears(resident, 700.0).await;
+    nobody_was_lost(&door);
+}
+
+#[tokio::test]
+async fn what_is_missing_is_told_without_a_call_and_without_opening() {
+    let folder = tempfile::tempdir().expect("there is room for it");
+    let path = folder.path().join("door.png");
+    let settings = MediaSettings { camera: CameraSource::File(path.clone()), ..settings() };
+    let mut door = Door::open(settings, Patience::default()).await;
+    fails(&mut door, Device::Camera, "missing").await;
+    make(WHITE_PICTURE, &path);
+    is_restored(&mut door, Device::Camera).await;
+    assert!(!door.reports().any(|report| matches!(report, Report::Capturing { .. })), "nothing was opened");
+    door.order(Order::StartSession { session_id: CALL, picture: true });
+    let resident = door.join_and_see(1).await;
+    sees(&mut door, resident, true).await;
+}
+
+#[tokio::test]
+async fn devices_by_their_names_say_what_is_wrong() {
+    let folder = tempfile::tempdir().expect("there is room for it");
+    let size = PictureSize { width: 320, height: 240 };
+    let card =
+        AlsaPcm { card: "Nowhere".to_owned(), device: 0, subdevice: None, rate: None, channels: None, plug: false };
+    let camera = V4l2Camera {
+        path: folder.path().join("usb-camera-video-index0"),
+        format: PixelFormat::Raw,
+        size,
+        frame_rate: None,
+    };
+    let absent = MediaSettings {
+        camera: CameraSource::V4l2(camera.clone()),
+        microphone: MicrophoneSource::Alsa(card.clone()),
+        speaker: SpeakerSink::Alsa(card),
+        ..settings()
+    };
+    let mut door = Door::in_session(absent).await;
+    let resident = door.join_and_see(1).await;
+    door.order(Order::OpenGate { peer: resident });
+    for device in [Device::Camera, Device::Microphone, Device::Speaker] {
+        fails(&mut door, device, "missing").await;
+    }
+    hears_nothing(&mut door, resident).await;
+    // Something is there, and it is no camera.
+    door.heard.clear();
+    fs::write(&camera.path, "").expect("it is ours");
+    door.report(|report| matches!(report, Report::DeviceFailed { message, .. } if message.contains("v4l2src"))).await;
+    sees(&mut door, resident, false).await;
+    assert!(!door.reports().any(captures));
+    nobody_was_lost(&door);
+
+    gst::init().expect("GStreamer is installed where this feature is built");
+    if gst::ElementFactory::find("libcamerasrc").is_none() {
+        let camera = CameraSource::Libcamera(LibcameraCamera { id: "/base/imx219@10".to_owned(), size });
+        let mut door = Door::in_session(MediaSettings { camera, ..settings() }).await;
+        door.report(|report| {
+            matches!(report, Report::DeviceFailed { message, .. } if message.ends_with("gstreamer1.0-libcamera"))
+        })
+        .await;
+        door.join_and_see(1).await;
+    }
+}
+
+#[tokio::test]
+async fn a_camera_that_hangs_and_does_not_even_close_leaves_the_call_alone() {
+    let folder = tempfile::tempdir().expect("there is room for it");
+    let (film, pipe) = (folder.path().join("film.webm"), folder.path().join("camera"));
+    make(
+        "videotestsrc pattern=white num-buffers=50 ! video/x-raw,framerate=25/1 ! vp8enc deadline=1 ! webmmux streamable=true",
+        &film,
+    );
+    let mut film = fs::read(film).expect("it was just made");
+    film.extend(void(8 * 1024));
+    let camera = plug_in(&film, &pipe);
+    let mut door = Door::in_session(MediaSettings { camera: CameraSource::File(pipe.clone()), ..settings() }).await;
+    let pid = door.pid();
+    let resident = door.join_and_see(1).await;
+    sees(&mut door, resident, true).await;
+    fails(&mut door, Device::Camera, "failed").await;
+    // Longer than anything else may take to close.
+    for _ in 0..8 {
+        door.pictures(resident, 25).await;
+    }
+    sees(&mut door, resident, false).await;
+    assert!(
+        !door.reports().any(|report| matches!(report, Report::Capturing { camera: false, .. })),
+        "it is open still"
+    );
+    let again = plug_in(&film, &pipe);
+    drop(camera);
+    is_restored(&mut door, Device::Camera).await;
+    sees(&mut door, resident, true).await;
+    nobody_was_lost(&door);
+    assert_eq!(door.pid(), pid, "the worker lives");
+    drop(again);
+}
+
+#[tokio::test]
+async fn a_speaker_that_is_pulled_out_comes_back() {
+    let folder = tempfile::tempdir().expect("there is room for it");
+    let pipe = folder.path().join("speaker");
+    make_pipe(&pipe);
+    let settings = MediaSettings { speaker: SpeakerSink::File(pipe.clone()), ..settings() };
+    let mut door = Door::in_session(settings).await;
+    let (hands, handled) = mpsc::channel::<()>();
+    let reading = pipe.clone();
+    let card = std::thread::spawn(move || {
+        for _ in 0..2 {
+            let mut speaker = fs::File::open(&reading).expect("the worker writes it");
+            let mut piece = [0; 4096];
+            while handled.try_recv() == Err(mpsc::TryRecvError::Empty)
+                && speaker.read(&mut piece).is_ok_and(|read| read > 0)
+            {}
+            drop(speaker);
+            let _pulled_out = handled.recv();
+        }
+    });
+    let resident = door.join_and_see(1).await;
+    door.order(Order::Play { tone: Some(ToneStep { hertz: [600, 0], dbfs: -12 }) });
+    door.speaker_plays(600.0).await;
+    hands.send(()).expect("the card waits for it");
+    fails(&mut door, Device::Speaker, "failed").await;
+    door.until("no level", |door| door.speaker_levels().next_back().is_some_and(|(dbfs, _)| dbfs < -60.0)).await;
+    hands.send(()).expect("the card waits for it");
+    is_restored(&mut door, Device::Speaker).await;
+    door.speaker_plays(600.0).await;
+    door.pictures(resident, 10).await;
+    nobody_was_lost(&door);
+    door.drop_worker();
+    drop(hands);
+    card.join().expect("it did all it had to");
+}
+
+/// A camera at this path that gives a film and then nothing, and nothing can be done about it until it is dropped.
+fn plug_in(film: &[u8], path: &Path) -> fs::File {
+    let new = path.with_extension("new");
+    make_pipe(&new);
+    let mut camera = OpenOptions::new().read(true).write(true).open(&new).expect("it is ours");
+    camera.write_all(film).expect("a pipe takes more");
+    fs::rename(&new, path).expect("the folder is ours");
+    camera
+}
+
+/// So many bytes of nothing behind a film (RFC 8794 §11.3.2): what reads a pipe waits for whole blocks.
+fn void(length: u32) -> Vec<u8> {
+    let mut element = vec![0xEC, 0x01, 0, 0, 0];
+    element.extend(length.to_be_bytes());
+    element.resize(element.len() + length as usize, 0);
+    element
+}
+
+fn make_pipe(path: &Path) {
+    rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::from(0o600), 0)
+        .expect("the folder is ours");
+}
