@@ -301,7 +301,7 @@ fn check_hardware(mut files: Vec<PathBuf>, watching: Option<Duration>) -> ExitCo
         };
         let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
         let looked = block_on(async {
-            let findings = hardware::check(&config).await;
+            let findings = hardware::check(&config, WorkerCommand::of_this_binary()?).await;
             print!("{}", hardware::table(&findings, &groups));
             if let Some(lasting) = watching {
                 println!("\nWatching every line for {}: press each button.", value::format_duration(lasting));

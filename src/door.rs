@@ -21,6 +21,7 @@ use crate::media::protocol::{Device, Order, Report, ToneStep};
 use crate::media::worker::{Worker, WorkerCommand, WorkerEvent};
 use crate::moment::Moment;
 use crate::panel::button::{Buttons, Gesture, GestureKind};
+use crate::panel::fault::Fault;
 use crate::panel::light::Light;
 use crate::panel::page::Page;
 use crate::panel::release;
@@ -133,7 +134,7 @@ struct Door {
     /// What does not work, as it was told last.
     faults: Vec<PanelError>,
     /// What of it the media worker said.
-    devices: BTreeMap<Device, String>,
+    devices: BTreeMap<Device, Fault>,
     client: Client,
     worker: Worker,
     /// The frame that is on the strip: only changes are written.
@@ -208,10 +209,7 @@ impl Door {
     /// What fails is shown, whichever part it is.
     fn look_at_devices(&mut self, lines: Vec<PanelError>) {
         let relay = self.access.faults();
-        let media = self
-            .devices
-            .iter()
-            .map(|(device, message)| PanelError { device: device.to_string(), message: message.clone() });
+        let media = self.devices.iter().map(|(device, fault)| fault.clone().of(device));
         let faults: Vec<PanelError> = lines.into_iter().chain(relay).chain(self.strip.faults()).chain(media).collect();
         if faults == self.faults {
             return;
@@ -421,9 +419,9 @@ impl Door {
                     }
                     return;
                 }
-                Report::DeviceFailed { device, message } => {
-                    tracing::warn!(%device, message, "a device does not work");
-                    self.devices.insert(device, message);
+                Report::DeviceFailed { device, fault } => {
+                    tracing::warn!(%device, %fault, "a device does not work");
+                    self.devices.insert(device, fault);
                     return;
                 }
                 Report::DeviceRestored { device } => {

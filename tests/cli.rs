@@ -106,7 +106,8 @@ fn wired_door_toml(directory: &Path) -> String {
         "[hub]\naddress = \"http://127.0.0.1:9\"\ncredential = {{ file = {credential:?} }}\n\
          [[button]]\nid = \"one\"\nlabel = \"One\"\nreceiver = {{ group = \"flat-1\" }}\n\
          [panel.gpio.chardev]\nbutton.one.line = \"no-such-chip:0\"\nrelay.line = \"no-such-chip:1\"\n\
-         [strip.ws2812]\nspi = {{ spidev = \"/dev/no-such-bus\" }}\n"
+         [strip.ws2812]\nspi = {{ spidev = \"/dev/no-such-bus\" }}\n\
+         [camera.v4l2]\npath = \"/dev/no-such-camera\"\n[microphone.alsa]\ncard = \"NoSuch\"\n[speaker.alsa]\ncard = \"NoSuch\"\n"
     );
     written(directory, "door.toml", &text)
 }
@@ -117,11 +118,21 @@ fn missing_hardware_is_listed_with_what_to_do() {
     let output = doorward(&["check", "--hardware", &wired_door_toml(directory.path()), "--watch-buttons", "100ms"]);
     assert_eq!(output.status.code(), Some(69), "{}", error_of(&output));
     let table = String::from_utf8_lossy(&output.stdout).into_owned();
-    for part in ["button one  no-such-chip:0", "relay       no-such-chip:1", "light       /dev/no-such-bus"] {
+    let parts = [
+        "button one  no-such-chip:0",
+        "relay       no-such-chip:1",
+        "light       /dev/no-such-bus",
+        "camera      /dev/no-such-camera",
+        "microphone  card NoSuch, device 0",
+        "speaker     card NoSuch, device 0",
+    ];
+    for part in parts {
         let line = table.lines().find(|line| line.starts_with(part)).unwrap_or_else(|| panic!("{part}:\n{table}"));
         assert!(line.contains("  missing  "), "{line}");
     }
-    assert!(table.contains("dtparam=spi=on"), "{table}");
+    for advice in ["dtparam=spi=on", "/dev/v4l/by-id", "arecord -l"] {
+        assert!(table.contains(advice), "{advice}:\n{table}");
+    }
     assert!(table.contains("Watching every line for 100ms"), "{table}");
     assert_eq!(doorward(&["check", "--hardware", "--watch-buttons", "2d"]).status.code(), Some(64));
 }

@@ -20,6 +20,7 @@ use doorward::media::pipeline::{
 };
 use doorward::media::protocol::{Device, Order, Report, ToneStep};
 use doorward::media::worker::Patience;
+use doorward::panel::fault::FaultKind;
 use gstreamer as gst;
 
 use media_door::{CALL, Door, settings};
@@ -29,10 +30,10 @@ const WHITE_PICTURE: &str =
     "videotestsrc pattern=white num-buffers=1 ! video/x-raw,width=160,height=120 ! videoconvert ! pngenc";
 const TONE_700: &str = "audiotestsrc freq=700 volume=0.355 num-buffers=43 ! audio/x-raw,rate=44100,channels=2 ! wavenc";
 
-async fn fails(door: &mut Door, device: Device, kind: &str) {
+async fn fails(door: &mut Door, device: Device, kind: FaultKind) {
     let is_it = |report: &Report| matches!(report, Report::DeviceFailed { device: failed, .. } if *failed == device);
-    let Report::DeviceFailed { message, .. } = door.report(is_it).await else { unreachable!("it was looked for") };
-    assert!(message.starts_with(&format!("{kind}: ")), "{message}");
+    let Report::DeviceFailed { fault, .. } = door.report(is_it).await else { unreachable!("it was looked for") };
+    assert_eq!(fault.kind, kind, "{fault}");
 }
 
 async fn is_restored(door: &mut Door, wanted: Device) {
@@ -63,11 +64,11 @@ async fn missing_devices_leave_black_and_silence() {
     settings.camera = CameraSource::File("/nowhere/door.png".into());
     settings.microphone = MicrophoneSource::File("/nowhere/voice.wav".into());
     let mut door = Door::in_session(settings).await;
-    fails(&mut door, Device::Camera, "missing").await;
+    fails(&mut door, Device::Camera, FaultKind::Missing).await;
     let resident = door.join_and_see(1).await;
     sees(&mut door, resident, false).await;
     door.order(Order::OpenGate { peer: resident });
-    fails(&mut door, Device::Microphone, "missing").await;
+    fails(&mut door, Device::Microphone, FaultKind::Missing).await;
     hears_nothing(&mut door, resident).await;
     assert!(!door.reports().any(captures), "what stands in captures nothing");
 }
@@ -84,7 +85,7 @@ async fn a_camera_that_is_pulled_out_comes_back() {
         door.report(|report| matches!(report, Report::Capturing { camera: true, .. })).await;
         door.heard.clear();
         fs::rename(&path, &away).expect("it is ours");
-        fails(&mut door, Device::Camera, "missing").await;
+        fails(&mut door, Device::Camera, FaultKind::Missing).await;
         door.report(|report| matches!(report, Report::Capturing { camera: false, .. })).await;
         sees(&mut door, resident, false).await;
         fs::rename(&away, &path).expect("it is ours");
@@ -108,7 +109,7 @@ async fn a_microphone_that_is_pulled_out_comes_back() {
     door.order(Order::OpenGate { peer: resident });
     door.hears(resident, 700.0).await;
     fs::rename(&path, &away).expect("it is ours");
-    fails(&mut door, Device::Microphone, "missing").await;
+    fails(&mut door, Device::Microphone, FaultKind::Missing).await;
     hears_nothing(&mut door, resident).await;
     door.pictures(resident, 10).await;
     fs::rename(&away, &path).expect("it is ours");
@@ -123,7 +124,7 @@ async fn what_is_missing_is_told_without_a_call_and_without_opening() {
     let path = folder.path().join("door.png");
     let settings = MediaSettings { camera: CameraSource::File(path.clone()), ..settings() };
     let mut door = Door::open(settings, Patience::default()).await;
-    fails(&mut door, Device::Camera, "missing").await;
+    fails(&mut door, Device::Camera, FaultKind::Missing).await;
     make(WHITE_PICTURE, &path);
     is_restored(&mut door, Device::Camera).await;
     assert!(!door.reports().any(|report| matches!(report, Report::Capturing { .. })), "nothing was opened");
@@ -154,13 +155,14 @@ async fn devices_by_their_names_say_what_is_wrong() {
     let resident = door.join_and_see(1).await;
     door.order(Order::OpenGate { peer: resident });
     for device in [Device::Camera, Device::Microphone, Device::Speaker] {
-        fails(&mut door, device, "missing").await;
+        fails(&mut door, device, FaultKind::Missing).await;
     }
     hears_nothing(&mut door, resident).await;
     // Something is there, and it is no camera.
     door.heard.clear();
     fs::write(&camera.path, "").expect("it is ours");
-    door.report(|report| matches!(report, Report::DeviceFailed { message, .. } if message.contains("v4l2src"))).await;
+    door.report(|report| matches!(report, Report::DeviceFailed { fault, .. } if fault.message.contains("v4l2src")))
+        .await;
     sees(&mut door, resident, false).await;
     assert!(!door.reports().any(captures));
     nobody_was_lost(&door);
@@ -170,7 +172,7 @@ async fn devices_by_their_names_say_what_is_wrong() {
         let camera = CameraSource::Libcamera(LibcameraCamera { id: "/base/imx219@10".to_owned(), size });
         let mut door = Door::in_session(MediaSettings { camera, ..settings() }).await;
         door.report(|report| {
-            matches!(report, Report::DeviceFailed { message, .. } if message.ends_with("gstreamer1.0-libcamera"))
+            matches!(report, Report::DeviceFailed { fault, .. } if fault.message.ends_with("gstreamer1.0-libcamera"))
         })
         .await;
         door.join_and_see(1).await;
@@ -192,7 +194,7 @@ async fn a_camera_that_hangs_and_does_not_even_close_leaves_the_call_alone() {
     let pid = door.pid();
     let resident = door.join_and_see(1).await;
     sees(&mut door, resident, true).await;
-    fails(&mut door, Device::Camera, "failed").await;
+    fails(&mut door, Device::Camera, FaultKind::Failed).await;
     // Longer than anything else may take to close.
     for _ in 0..8 {
         door.pictures(resident, 25).await;
@@ -235,7 +237,7 @@ async fn a_speaker_that_is_pulled_out_comes_back() {
     door.order(Order::Play { tone: Some(ToneStep { hertz: [600, 0], dbfs: -12 }) });
     door.speaker_plays(600.0).await;
     hands.send(()).expect("the card waits for it");
-    fails(&mut door, Device::Speaker, "failed").await;
+    fails(&mut door, Device::Speaker, FaultKind::Failed).await;
     door.until("no level", |door| door.speaker_levels().next_back().is_some_and(|(dbfs, _)| dbfs < -60.0)).await;
     hands.send(()).expect("the card waits for it");
     is_restored(&mut door, Device::Speaker).await;
@@ -268,4 +270,33 @@ fn void(length: u32) -> Vec<u8> {
 fn make_pipe(path: &Path) {
     rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::from(0o600), 0)
         .expect("the folder is ours");
+}
+
+#[test]
+fn the_check_of_the_hardware_tells_a_picture_from_what_is_none() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path();
+    make(WHITE_PICTURE, &path.join("door.png"));
+    fs::write(path.join("door.jpg"), "this is no picture").expect("the directory is ours");
+    fs::write(path.join("credential"), "0123456789abcdef0123456789abcdef\n").expect("the directory is ours");
+    let checked = |camera: &str| {
+        let text = format!(
+            "[hub]\naddress = \"http://127.0.0.1:9\"\ncredential = {{ file = {:?} }}\n\
+             [[button]]\nid = \"one\"\nlabel = \"One\"\nreceiver = {{ group = \"flat-1\" }}\n\
+             [panel.page]\nlisten = \"127.0.0.1:0\"\n[camera.file]\npath = {:?}\n",
+            path.join("credential"),
+            path.join(camera)
+        );
+        fs::write(path.join("door.toml"), text).expect("the directory is ours");
+        let door = std::process::Command::new(env!("CARGO_BIN_EXE_doorward"))
+            .args(["check", "--hardware"])
+            .arg(path.join("door.toml"))
+            .output()
+            .expect("the binary was built for this test");
+        (door.status.code(), String::from_utf8_lossy(&door.stdout).into_owned())
+    };
+    let (code, table) = checked("door.png");
+    assert!(code == Some(0) && table.contains("gives pictures"), "{code:?}: {table}");
+    let (code, table) = checked("door.jpg");
+    assert!(code == Some(69) && !table.contains("gives pictures"), "{code:?}: {table}");
 }

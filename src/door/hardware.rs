@@ -1,6 +1,9 @@
 //! `doorward check --hardware`: opens every device that the configuration names, and says what is wrong and what to do.
 //!
-//! Nothing is changed but what opening changes: the relay is set to its safe level, the light glows for a moment.
+//! Nothing is changed but what opening changes: the relay is set to its safe level, the light glows and the speaker sounds for
+//! a moment.
+
+mod trial;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -11,8 +14,8 @@ use std::time::Duration;
 use crate::clock;
 use crate::config::door::DoorConfig;
 use crate::config::light::{SpiTable, StripTable};
-use crate::config::media::{CameraTable, MicrophoneTable};
 use crate::config::panel::{GpioTable, PanelTable};
+use crate::media::worker::WorkerCommand;
 use crate::panel::fault::{Fault, FaultKind};
 use crate::panel::gpio::chardev::Chardev;
 use crate::panel::gpio::inputs::Inputs;
@@ -40,8 +43,8 @@ pub struct Finding {
     pub device: Option<PathBuf>,
 }
 
-/// Opens everything. Needs a running tokio.
-pub async fn check(config: &DoorConfig) -> Vec<Finding> {
+/// Opens everything; a media worker tries camera, microphone and speaker. Needs a running tokio.
+pub async fn check(config: &DoorConfig, worker: WorkerCommand) -> Vec<Finding> {
     let mut findings = match &config.panel {
         PanelTable::Gpio(GpioTable::Chardev(table)) => check_lines(Chardev, &table.wiring(), "/dev/gpiochip0"),
         PanelTable::Gpio(GpioTable::Rppal(table)) => check_lines(Rppal, &table.wiring(), "/dev/gpiomem"),
@@ -53,7 +56,7 @@ pub async fn check(config: &DoorConfig) -> Vec<Finding> {
         }
     };
     findings.extend(check_strip(config).await);
-    findings.extend(check_files(config));
+    findings.extend(trial::check(config, worker).await);
     findings
 }
 
@@ -102,25 +105,6 @@ async fn check_strip(config: &DoorConfig) -> Option<Finding> {
         Err(fault) => Err(fault),
     };
     Some(Finding { part: "light".to_owned(), place, state, device })
-}
-
-fn check_files(config: &DoorConfig) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut look = |part: &str, path: &Path| {
-        let place = path.display().to_string();
-        let opened = fs::File::open(path).map_err(|error| Fault::of_io(&place, &error));
-        let state = opened.map(|_| "can be read".to_owned());
-        findings.push(Finding { part: part.to_owned(), place, state, device: Some(path.to_owned()) });
-    };
-    match &config.camera {
-        CameraTable::File(file) => look("camera", &file.path),
-        CameraTable::Libcamera(_) | CameraTable::Test(_) | CameraTable::V4l2(_) => {}
-    }
-    match &config.microphone {
-        MicrophoneTable::File(file) => look("microphone", &file.path),
-        MicrophoneTable::Alsa(_) | MicrophoneTable::Pipewire(_) | MicrophoneTable::Test(_) => {}
-    }
-    findings
 }
 
 /// Watches every line for this long, and says how clean it is.
@@ -196,10 +180,23 @@ fn advice(kind: FaultKind, part: &str, device: Option<&Path>, groups: &str) -> S
                 "there is no such SPI device: on a Raspberry Pi add dtparam=spi=on to config.txt and restart".to_owned()
             }
             ("light", Some(path)) if path.starts_with("/sys") => "ls /sys/class/leds says which there are".to_owned(),
-            ("camera" | "microphone", _) => "copy the file there, or mend its path".to_owned(),
+            ("camera", Some(path)) if path.starts_with("/dev") => {
+                "plug it in; `ls -l /dev/v4l/by-id /dev/v4l/by-path` lists the cameras that are there".to_owned()
+            }
+            ("microphone" | "speaker", Some(path)) if path.starts_with("/dev") => {
+                "plug it in; `arecord -l` and `aplay -l` list the cards and devices that are there".to_owned()
+            }
+            ("camera" | "microphone", Some(_)) => "copy the file there, or mend its path".to_owned(),
+            ("speaker", Some(_)) => "make the folder, or mend the path".to_owned(),
+            ("camera", None) => "`cam --list` prints the cameras that libcamera finds".to_owned(),
+            ("microphone" | "speaker", None) => "`pw-cli ls Node` prints the nodes that are there".to_owned(),
             _lines => "`gpioinfo` lists all chips and lines".to_owned(),
         },
         FaultKind::NoPermission => permission(device, groups),
+        FaultKind::WrongFormat if part == "camera" => {
+            "`v4l2-ctl --list-formats-ext --device PATH` prints its formats, sizes and rates: choose one of them"
+                .to_owned()
+        }
         FaultKind::WrongFormat => "it cannot do what the configuration asks of it".to_owned(),
     }
 }

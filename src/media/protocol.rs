@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{PeerId, SessionId};
 use crate::media::pipeline::MediaSettings;
+use crate::panel::fault::Fault;
 use crate::signaling::protocol::{IceServer, Signal};
 
 /// What the door orders.
@@ -90,12 +91,12 @@ pub enum Report {
         /// The microphone is open.
         microphone: bool,
     },
-    /// A device does not work; what goes on goes on without it, and it is tried again. Told once per message.
+    /// A device does not work; what goes on goes on without it, and it is tried again. Told once per fault.
     DeviceFailed {
         /// Which.
         device: Device,
-        /// What is wrong with it, such as "missing: …".
-        message: String,
+        /// What is wrong with it.
+        fault: Fault,
     },
     /// A device that was told to fail works again, or is there again.
     DeviceRestored {

@@ -1,4 +1,4 @@
-//! Why a device of the panel does not work, in the installer's words, and when to try it again.
+//! Why a device does not work, in the installer's words, and when to try it again.
 //!
 //! Pure: it opens nothing and never reads a clock.
 
@@ -6,11 +6,14 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::backoff::Backoff;
 use crate::panel::PanelError;
 
 /// What is wrong with a device, of the kinds that need different hands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum FaultKind {
     /// It is not there.
     Missing,
@@ -37,7 +40,7 @@ impl fmt::Display for FaultKind {
 }
 
 /// Why a device does not work.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{kind}: {message}")]
 pub struct Fault {
     /// Which kind of trouble it is.
@@ -51,6 +54,12 @@ impl Fault {
     #[must_use]
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
+    }
+
+    /// One that needs no other hands than those that look into the log.
+    #[must_use]
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(FaultKind::Failed, message)
     }
 
     /// What the operating system said about a device, by the name the installer knows.

@@ -5,7 +5,7 @@ use gstreamer::glib;
 use gstreamer::prelude::*;
 
 use crate::media::pipeline::{Caps, Element, Field, Value, plugin_package};
-use crate::panel::fault::{Fault, FaultKind};
+use crate::panel::fault::Fault;
 
 /// Why something could not be put together.
 #[derive(Debug, thiserror::Error)]
@@ -24,8 +24,8 @@ pub(super) enum AssemblyError {
 
 impl AssemblyError {
     /// As it is told of a device.
-    pub(super) fn fault(&self) -> String {
-        Fault::new(FaultKind::Failed, self.to_string()).to_string()
+    pub(super) fn fault(&self) -> Fault {
+        Fault::failed(self.to_string())
     }
 }
 

@@ -4,15 +4,16 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use super::faults;
+use crate::panel::fault::Fault;
 
 /// Listens to a pipeline until `mute`.
-pub(super) fn listen(pipeline: &gst::Pipeline, failed: impl Fn(String) + Send + Sync + 'static) {
+pub(super) fn listen(pipeline: &gst::Pipeline, failed: impl Fn(Fault) + Send + Sync + 'static) {
     let Some(bus) = pipeline.bus() else { return };
     let weak = pipeline.downgrade();
     bus.set_sync_handler(move |_, message| {
         match message.view() {
             gst::MessageView::Error(error) => failed(describe(error)),
-            gst::MessageView::Eos(_) => failed("failed: it came to an end".to_owned()),
+            gst::MessageView::Eos(_) => failed(Fault::failed("it came to an end")),
             gst::MessageView::Warning(warning) => tracing::debug!(warning = %warning.error(), "GStreamer warns"),
             gst::MessageView::Latency(_) => {
                 if let Some(pipeline) = weak.upgrade() {
@@ -36,12 +37,12 @@ pub(super) fn mute(pipeline: &gst::Pipeline) {
 }
 
 /// By the kind of element, not by the name it has this time: the same trouble is told in the same words.
-fn describe(error: &gst::message::Error) -> String {
+fn describe(error: &gst::message::Error) -> Fault {
     let element = error
         .src()
         .and_then(|source| source.downcast_ref::<gst::Element>())
         .and_then(gst::Element::factory)
         .map(|factory| factory.name().to_string())
         .unwrap_or_default();
-    faults::of_element(&element, &error.error(), error.debug().as_deref().unwrap_or_default()).to_string()
+    faults::of_element(&element, &error.error(), error.debug().as_deref().unwrap_or_default())
 }

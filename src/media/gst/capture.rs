@@ -19,6 +19,7 @@ use super::timeline::Timeline;
 use super::{bus, frame_counter};
 use crate::media::pipeline::{Element, FRAME_COUNTER};
 use crate::media::protocol::Device;
+use crate::panel::fault::Fault;
 
 /// A running source.
 pub(super) struct Capture {
@@ -65,8 +66,8 @@ impl Capture {
         // Pictures and sound go out as they come: waiting for the clock again would only delay them.
         let producer = StreamProducer::with(&sink, ProducerSettings { sync: false });
         let (events, opened) = (opening.events.clone(), opening.opened);
-        bus::listen(&pipeline, move |message| {
-            let _ = events.send(Event::CaptureFailed { opened, message });
+        bus::listen(&pipeline, move |fault| {
+            let _ = events.send(Event::CaptureFailed { opened, fault });
         });
         opening.timeline.adopt(&pipeline);
         start(pipeline.clone(), opening);
@@ -113,12 +114,12 @@ fn start(pipeline: gst::Pipeline, opening: &Opening<'_>) {
     let starting = std::thread::Builder::new().name("opening".into()).spawn(move || {
         let event = match pipeline.set_state(gst::State::Playing) {
             Ok(_) => Event::CaptureOpened { opened },
-            Err(error) => Event::CaptureFailed { opened, message: format!("failed: {error}") },
+            Err(error) => Event::CaptureFailed { opened, fault: Fault::failed(error.to_string()) },
         };
         let _ = events.send(event);
     });
     if let Err(error) = starting {
-        let _ = failed.send(Event::CaptureFailed { opened, message: format!("failed: {error}") });
+        let _ = failed.send(Event::CaptureFailed { opened, fault: Fault::failed(error.to_string()) });
     }
 }
 
@@ -134,7 +135,7 @@ fn end_is_failure(pad: &gst::Pad, opening: &Opening<'_>) {
         if info.event().is_none_or(|event| event.type_() != gst::EventType::Eos) {
             return gst::PadProbeReturn::Ok;
         }
-        let _ = events.send(Event::CaptureFailed { opened, message: "failed: it came to an end".to_owned() });
+        let _ = events.send(Event::CaptureFailed { opened, fault: Fault::failed("it came to an end") });
         gst::PadProbeReturn::Drop
     });
 }

@@ -230,7 +230,7 @@ fn is_sound(pad: &gst::Pad) -> bool {
 
 fn tell_about(pipeline: &gst::Pipeline, webrtc: &gst::Element, plan: &Plan<'_>) {
     let notify = Arc::clone(&plan.notify);
-    bus::listen(pipeline, move |message| notify(PeerEvent::Failed(message)));
+    bus::listen(pipeline, move |fault| notify(PeerEvent::Failed(fault.to_string())));
     let notify = Arc::clone(&plan.notify);
     webrtc.connect("on-ice-candidate", false, move |values| {
         if let [_, index, candidate] = values

@@ -5,11 +5,12 @@ use gstreamer_webrtc::{WebRTCPeerConnectionState, WebRTCSessionDescription};
 use super::level::Level;
 use crate::ids::PeerId;
 use crate::media::protocol::Order;
+use crate::panel::fault::Fault;
 
 /// Something to be done by the loop.
 pub(super) enum Event {
     /// A source failed. The number tells a replaced source from the present one.
-    CaptureFailed { opened: u64, message: String },
+    CaptureFailed { opened: u64, fault: Fault },
     /// A source gave its first picture or sound.
     CaptureFlows { opened: u64 },
     /// A source is open and running.
@@ -25,7 +26,7 @@ pub(super) enum Event {
     /// Something happened to a connection.
     Peer { peer: PeerId, event: PeerEvent },
     /// The speaker's pipeline broke. The number tells an earlier one from the present one.
-    SpeakerFailed { opened: u64, message: String },
+    SpeakerFailed { opened: u64, fault: Fault },
     /// A tenth of a second of sound went to the speaker.
     SpeakerLevel(Level),
     /// Something happened to the connection that only pays for the certificate.

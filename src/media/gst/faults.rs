@@ -13,7 +13,7 @@ use crate::panel::fault::{Fault, FaultKind};
 
 /// Which devices are at fault, as the door knows it.
 pub(super) struct Faults {
-    known: BTreeMap<Device, String>,
+    known: BTreeMap<Device, Fault>,
     reports: Reports,
 }
 
@@ -24,10 +24,10 @@ impl Faults {
     }
 
     /// This one does not work.
-    pub(super) fn found(&mut self, device: Device, message: String) {
-        if self.known.get(&device) != Some(&message) {
-            self.known.insert(device, message.clone());
-            self.reports.send(Report::DeviceFailed { device, message });
+    pub(super) fn found(&mut self, device: Device, fault: Fault) {
+        if self.known.get(&device) != Some(&fault) {
+            self.known.insert(device, fault.clone());
+            self.reports.send(Report::DeviceFailed { device, fault });
         }
     }
 

@@ -10,6 +10,7 @@ use super::closing::Closing;
 use super::faults::Faults;
 use super::place::{Flow, Maker, Place, Source};
 use crate::media::protocol::{Device, Report};
+use crate::panel::fault::Fault;
 
 /// Both places, and what is open.
 pub(super) struct Sources {
@@ -65,7 +66,7 @@ impl Sources {
     }
 
     /// What was opened under this number failed. The source whose connections are to be fed anew, if any.
-    pub(super) fn failed(&mut self, opened: u64, message: String, hands: &mut Hands<'_>) -> Option<Source> {
+    pub(super) fn failed(&mut self, opened: u64, fault: Fault, hands: &mut Hands<'_>) -> Option<Source> {
         let place = self
             .places
             .iter_mut()
@@ -73,9 +74,9 @@ impl Sources {
         let (source, device) = (place.source(), place.device());
         let capture = place.fail(opened, &mut self.maker, hands.now)?;
         if capture.is_placeholder {
-            tracing::error!(?device, message, "what stands in for a device failed");
+            tracing::error!(?device, %fault, "what stands in for a device failed");
         } else {
-            hands.faults.found(device, message);
+            hands.faults.found(device, fault);
         }
         self.end(capture, hands);
         Some(source)
@@ -99,10 +100,10 @@ impl Sources {
     }
 
     /// It is not there any more: no need to wait until it falls silent.
-    pub(super) fn went(&mut self, device: Device, message: String, hands: &mut Hands<'_>) -> Option<Source> {
-        hands.faults.found(device, message.clone());
+    pub(super) fn went(&mut self, device: Device, fault: Fault, hands: &mut Hands<'_>) -> Option<Source> {
+        hands.faults.found(device, fault.clone());
         let opened = self.places.iter().find(|place| place.device() == device)?.device_number()?;
-        self.failed(opened, message, hands)
+        self.failed(opened, fault, hands)
     }
 
     /// It is there again.
@@ -118,7 +119,7 @@ impl Sources {
     pub(super) fn tick(&mut self, absent: impl Fn(Device) -> bool, hands: &mut Hands<'_>) -> Vec<Source> {
         let silent: Vec<u64> = self.places.iter_mut().flat_map(|place| place.silent(hands.now)).collect();
         let mut fed: Vec<Source> =
-            silent.into_iter().filter_map(|opened| self.failed(opened, SILENT.to_owned(), hands)).collect();
+            silent.into_iter().filter_map(|opened| self.failed(opened, Fault::failed(SILENT), hands)).collect();
         for place in &mut self.places {
             let device = place.device();
             // One that does not even close cannot be opened.
@@ -159,4 +160,4 @@ impl Sources {
     }
 }
 
-const SILENT: &str = "failed: it gives nothing any more";
+const SILENT: &str = "it gives nothing any more";

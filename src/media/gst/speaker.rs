@@ -18,6 +18,7 @@ use super::timeline::Timeline;
 use super::{bus, faults};
 use crate::backoff::Backoff;
 use crate::media::pipeline::{self, MIXING_POINT, SpeakerSink};
+use crate::panel::fault::Fault;
 
 /// Opening and closing a sound device can be heard.
 const LINGER: Duration = Duration::from_secs(5);
@@ -175,7 +176,7 @@ impl Speaker {
         mix_at(&pad, Arc::clone(&self.mixer), self.events.clone());
         let progress = Progress::at(&pad, now, || {});
         let events = self.events.clone();
-        bus::listen(&pipeline, move |message| drop(events.send(Event::SpeakerFailed { opened, message })));
+        bus::listen(&pipeline, move |fault| drop(events.send(Event::SpeakerFailed { opened, fault })));
         self.timeline.adopt(&pipeline);
         start(pipeline.clone(), opened, self.events.clone());
         Ok((pipeline, progress))
@@ -187,11 +188,11 @@ fn start(pipeline: gst::Pipeline, opened: u64, events: Sender<Event>) {
     let failed = events.clone();
     let starting = std::thread::Builder::new().name("opening".into()).spawn(move || {
         if let Err(error) = pipeline.set_state(gst::State::Playing) {
-            let _ = events.send(Event::SpeakerFailed { opened, message: format!("failed: {error}") });
+            let _ = events.send(Event::SpeakerFailed { opened, fault: Fault::failed(error.to_string()) });
         }
     });
     if let Err(error) = starting {
-        let _ = failed.send(Event::SpeakerFailed { opened, message: format!("failed: {error}") });
+        let _ = failed.send(Event::SpeakerFailed { opened, fault: Fault::failed(error.to_string()) });
     }
 }
 

@@ -25,6 +25,7 @@ use super::timeline::Timeline;
 use crate::ids::{PeerId, SessionId};
 use crate::media::pipeline::{Encoder, MediaSettings};
 use crate::media::protocol::{Device, Order, Report};
+use crate::panel::fault::Fault;
 use crate::signaling::protocol::{IceServer, Signal};
 
 /// More orders than this for a session that cannot begin yet are not meant seriously.
@@ -128,8 +129,8 @@ impl Studio {
     /// Takes in what happened.
     pub(super) fn hear(&mut self, event: Event, now: Instant) {
         match event {
-            Event::CaptureFailed { opened, message } => {
-                let source = self.with_sources(now, |sources, hands| sources.failed(opened, message, hands));
+            Event::CaptureFailed { opened, fault } => {
+                let source = self.with_sources(now, |sources, hands| sources.failed(opened, fault, hands));
                 self.feed(source);
             }
             Event::CaptureFlows { opened } => {
@@ -151,7 +152,7 @@ impl Studio {
                 }
                 self.sounding = sounds;
             }
-            Event::SpeakerFailed { opened, message } => self.speaker_failed(opened, message, now),
+            Event::SpeakerFailed { opened, fault } => self.speaker_failed(opened, fault, now),
             Event::HangUp | Event::Initialised(_) | Event::Order(_) | Event::WarmUp(_) => {}
         }
     }
@@ -181,7 +182,7 @@ impl Studio {
             Condition::Works => self.faults.works(Device::Speaker),
             Condition::Unknown => {}
             Condition::Stopped => {
-                self.speaker_failed(self.speaker.opened(), "failed: it takes nothing any more".to_owned(), now)
+                self.speaker_failed(self.speaker.opened(), Fault::failed("it takes nothing any more"), now)
             }
         }
         self.speaker.close_if_idle(&mut self.closing, now);
@@ -199,12 +200,11 @@ impl Studio {
                     }
                 }
                 Change::Went(device, fault) => {
-                    let message = fault.to_string();
                     if device == Device::Speaker {
-                        self.faults.found(device, message.clone());
-                        self.speaker_failed(self.speaker.opened(), message, now);
+                        self.faults.found(device, fault.clone());
+                        self.speaker_failed(self.speaker.opened(), fault, now);
                     } else {
-                        let source = self.with_sources(now, |sources, hands| sources.went(device, message, hands));
+                        let source = self.with_sources(now, |sources, hands| sources.went(device, fault, hands));
                         self.feed(source);
                     }
                 }
@@ -392,9 +392,9 @@ impl Studio {
         }
     }
 
-    fn speaker_failed(&mut self, opened: u64, message: String, now: Instant) {
+    fn speaker_failed(&mut self, opened: u64, fault: Fault, now: Instant) {
         if self.speaker.fail(opened, &mut self.closing, now) {
-            self.faults.found(Device::Speaker, message);
+            self.faults.found(Device::Speaker, fault);
             if std::mem::take(&mut self.sounding) {
                 self.reports.send(Report::SpeakerLevel { dbfs: super::level::NOTHING, hertz: 0.0 });
             }
