@@ -10,8 +10,10 @@ mod resident;
 
 use std::fs::{self, OpenOptions};
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use doorward::ids::PeerId;
 use doorward::media::pipeline::{
@@ -224,11 +226,18 @@ async fn a_speaker_that_is_pulled_out_comes_back() {
     let reading = pipe.clone();
     let card = std::thread::spawn(move || {
         for _ in 0..2 {
-            let mut speaker = fs::File::open(&reading).expect("the worker writes it");
+            // What the worker opens and closes again does not take it out: it reads on until it is pulled.
+            let mut speaker = OpenOptions::new()
+                .read(true)
+                .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+                .open(&reading)
+                .expect("the pipe is there");
             let mut piece = [0; 4096];
-            while handled.try_recv() == Err(mpsc::TryRecvError::Empty)
-                && speaker.read(&mut piece).is_ok_and(|read| read > 0)
-            {}
+            while handled.try_recv() == Err(mpsc::TryRecvError::Empty) {
+                if !speaker.read(&mut piece).is_ok_and(|read| read > 0) {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+            }
             drop(speaker);
             let _pulled_out = handled.recv();
         }
