@@ -15,7 +15,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
 /// The host, as QEMU's user network shows it to the machine.
-const HOST: &str = "10.0.2.2";
+pub const HOST: &str = "10.0.2.2";
 
 /// A hub, and the runtime on which it and the phones live.
 pub struct House {
@@ -147,6 +147,12 @@ impl Phone {
             rings += 1;
         }
         rings
+    }
+
+    /// The next word of the hub, if one comes before this.
+    #[cfg(feature = "media")]
+    pub fn next(&mut self, deadline: Instant) -> Option<Told> {
+        self.told.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok().map(|(_, told)| told)
     }
 
     /// Hears nothing that was said so far.

@@ -9,6 +9,9 @@ mod leds;
 mod machine;
 mod pi;
 mod pins;
+#[cfg(feature = "media")]
+#[path = "../resident/mod.rs"]
+mod resident;
 mod scenes;
 
 use std::path::PathBuf;

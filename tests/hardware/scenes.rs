@@ -12,6 +12,12 @@ use crate::machine::{Machine, Start, Workshop};
 use crate::pi::{Line, Pi};
 use crate::pins::{BUTTON_1, BUTTON_2, DOOR_CONTACT, RELAY, REQUEST_TO_EXIT};
 
+#[cfg(feature = "media")]
+mod calls;
+/// Without GStreamer there is nobody who could look and listen.
+#[cfg(not(feature = "media"))]
+#[path = "scenes/no_calls.rs"]
+mod calls;
 mod power;
 
 /// A ring, a pulse, a status: nothing of the door takes longer on an emulated processor unless it is broken.
@@ -50,6 +56,12 @@ pub const SCENES: &[Scene] = &[
         act: killed_in_a_pulse,
     },
     Scene { name: "a resident opens: relay, door contact, audit", act: resident_opens },
+    Scene { name: "a resident sees the door's picture and hears its tone", act: calls::test_sources },
+    Scene {
+        name: "vivid's picture and the loopback card's tone go through a call, and its loudspeaker runs",
+        act: calls::devices,
+    },
+    Scene { name: "camera and sound card unbound in a call: it goes on, and they come back", act: calls::unplugged },
     Scene { name: "the sandbox refuses what a door does not need", act: sandbox },
     Scene { name: "five deaths within a minute leave a light that blinks", act: degraded },
     Scene {

@@ -45,6 +45,7 @@ struct Senses {
 struct Seen {
     first: Option<Instant>,
     last_number: Option<u32>,
+    last_brightness: u8,
     longest_gap: u32,
 }
 
@@ -132,6 +133,11 @@ impl Resident {
     /// The frame counter of the last picture.
     pub fn frame_number(&self) -> Option<u32> {
         self.seen().last_number
+    }
+
+    /// The mean of the last picture's luma: 16 is black, 235 is white (ITU-R BT.601).
+    pub fn brightness(&self) -> u8 {
+        self.seen().last_brightness
     }
 
     /// The most by which the frame counter jumped between two decoded pictures.
@@ -298,5 +304,9 @@ fn see(senses: &Senses, luma: &[u8], width: usize) {
         seen.longest_gap = seen.longest_gap.max(number.saturating_sub(last));
     }
     seen.last_number = number;
+    // The chroma planes follow the luma plane and are half as long.
+    let plane = &luma[..luma.len() / 3 * 2];
+    let sum: u64 = plane.iter().copied().map(u64::from).sum();
+    seen.last_brightness = u8::try_from(sum / plane.len().max(1) as u64).unwrap_or(u8::MAX);
     senses.pictures.fetch_add(1, Ordering::SeqCst);
 }

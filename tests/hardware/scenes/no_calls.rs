@@ -1,0 +1,18 @@
+//! What stands for the calls in a build without GStreamer: there is nobody who could look and listen.
+
+use super::Stage;
+
+/// Not tried.
+pub fn test_sources(_: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
+    Ok(Some("built without the feature `media`".to_owned()))
+}
+
+/// Not tried.
+pub fn devices(_: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
+    Ok(Some("built without the feature `media`".to_owned()))
+}
+
+/// Not tried.
+pub fn unplugged(_: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
+    Ok(Some("built without the feature `media`".to_owned()))
+}
