@@ -208,8 +208,10 @@ fn mix_at(pad: &gst::Pad, mixer: Arc<Mixer>, events: Sender<Event>) {
 
 /// Lets `change` work on the samples that pass; nothing if there are none.
 pub(super) fn change_samples<T>(info: &mut gst::PadProbeInfo<'_>, change: impl FnOnce(&mut [i16]) -> T) -> Option<T> {
-    let buffer = info.buffer_mut()?;
-    let mut bytes = buffer.make_mut().map_writable().ok()?;
+    let buffer = info.buffer_mut()?.make_mut();
+    // A silent source calls all of its buffers a gap, and audioconvert makes silence of a gap, whatever is in it.
+    buffer.unset_flags(gst::BufferFlags::GAP);
+    let mut bytes = buffer.map_writable().ok()?;
     let mut samples: Vec<i16> =
         bytes.chunks_exact(2).map(|sample| i16::from_le_bytes([sample[0], sample[1]])).collect();
     let result = change(&mut samples);
@@ -217,4 +219,37 @@ pub(super) fn change_samples<T>(info: &mut gst::PadProbeInfo<'_>, change: impl F
         bytes.copy_from_slice(&sample.to_le_bytes());
     }
     Some(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::protocol::ToneStep;
+
+    #[test]
+    fn what_is_mixed_into_silence_survives_conversion() {
+        gst::init().expect("GStreamer is installed where the feature `media` is built");
+        let description = "audiotestsrc wave=silence num-buffers=20 samplesperbuffer=480 \
+            ! audio/x-raw,format=S16LE,rate=48000,channels=1 ! identity name=point \
+            ! audioconvert ! audioresample ! audio/x-raw,format=S16LE,rate=16000,channels=2 ! fakesink name=end";
+        let pipeline = gst::parse::launch(description).expect("it is written correctly");
+        let pipeline = pipeline.downcast::<gst::Pipeline>().expect("several elements are a pipeline");
+        let pad = |element: &str, pad: &str| {
+            pipeline.by_name(element).and_then(|element| element.static_pad(pad)).expect("it was just made")
+        };
+        let mixer = Arc::new(Mixer::default());
+        mixer.play(Some(ToneStep { hertz: [600, 0], dbfs: -12 }));
+        let (events, _levels) = std::sync::mpsc::channel();
+        mix_at(&pad("point", "src"), mixer, events);
+        let (told, loudest) = std::sync::mpsc::channel();
+        pad("end", "sink").add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+            let loudest = change_samples(info, |samples| samples.iter().copied().max()).flatten();
+            let _ = told.send(loudest.unwrap_or_default());
+            gst::PadProbeReturn::Ok
+        });
+        pipeline.set_state(gst::State::Playing).expect("it plays");
+        let heard = loudest.iter().take(10).max();
+        pipeline.set_state(gst::State::Null).expect("it stops");
+        assert!(heard > Some(8_000), "-12 dBFS are heard, not {heard:?}");
+    }
 }
