@@ -57,10 +57,7 @@ pub const SCENES: &[Scene] = &[
     },
     Scene { name: "a resident opens: relay, door contact, audit", act: resident_opens },
     Scene { name: "a resident sees the door's picture and hears its tone", act: calls::test_sources },
-    Scene {
-        name: "vivid's picture and the loopback card's tone go through a call, and its loudspeaker runs",
-        act: calls::devices,
-    },
+    Scene { name: "vivid's picture and the loopback card's tone go through a call, both ways", act: calls::devices },
     Scene { name: "camera and sound card unbound in a call: it goes on, and they come back", act: calls::unplugged },
     Scene { name: "the sandbox refuses what a door does not need", act: sandbox },
     Scene { name: "five deaths within a minute leave a light that blinks", act: degraded },

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use data_encoding::BASE64;
 use doorward::ids::{PeerId, SessionId};
 use doorward::signaling::client::Told;
 use doorward::signaling::protocol::{EventKind, Signal};
@@ -22,6 +23,8 @@ const COUNTED: Duration = Duration::from_secs(10);
 
 /// What the street sounds like, through the microphone.
 const STREET: f64 = 600.0;
+/// What the resident says.
+const VOICE: u16 = 700;
 /// Of the loopback card, under emulation.
 const RATE: u32 = 16_000;
 
@@ -54,11 +57,19 @@ pub fn devices(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
     let rate = call.pictures_a_second(stage)?;
     stage.figure("pictures of vivid's 320x180 a second at the resident", format!("{rate:.1}"));
 
-    // Its loudspeaker takes what is played: a second's worth in a second, more or less.
-    stage.machine.run(
-        "at() { sed -n 's/^hw_ptr *: //p' /proc/asound/Loopback/pcm0p/sub0/status; }\n\
-         before=$(at); sleep 1; after=$(at); [ $((after - before)) -gt 8000 ]",
-    )?;
+    call.resident.as_ref().context("there is a resident")?.1.talk(VOICE);
+    let deadline = Instant::now() + FIRST_SIGHT;
+    loop {
+        let (voice, noise) = played(stage)?;
+        if voice > 100.0 && voice > 4.0 * noise {
+            break;
+        }
+        if Instant::now() > deadline {
+            let cables = stage.machine.run("head -n 99 /proc/asound/Loopback/pcm*/sub0/{hw_params,status}")?;
+            bail!("the loudspeaker plays {voice:.0} of the voice beside {noise:.0} of another tone:\n{cables}");
+        }
+        call.carry(stage, Duration::from_millis(20))?;
+    }
     call.finish(stage)?;
     without_devices(stage)
 }
@@ -91,6 +102,16 @@ pub fn unplugged(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
     stage.figure("sound card bound again to its tone at the resident", milliseconds(returned.elapsed()));
     call.finish(stage)?;
     without_devices(stage)
+}
+
+/// How much of the resident's voice, and of a tone that nobody makes, the card's loudspeaker plays.
+fn played(stage: &mut Stage<'_>) -> anyhow::Result<(f64, f64)> {
+    let heard = stage.machine.run(&format!(
+        "arecord -q -D hw:CARD=Loopback,DEV=1 -f S16_LE -r {RATE} -c 1 -d 2 -t raw /run/heard >&2 && base64 -w0 /run/heard"
+    ))?;
+    let bytes = BASE64.decode(heard.trim().as_bytes()).context("the recording")?;
+    let samples: Vec<i16> = bytes.chunks_exact(2).map(|two| i16::from_le_bytes([two[0], two[1]])).collect();
+    Ok((tone(&samples, f64::from(VOICE)), tone(&samples, 450.0)))
 }
 
 /// The station starts without its camera and its card, and they come late.
@@ -133,6 +154,16 @@ fn without_devices(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
 /// What stands in for a camera is black; vivid's colour bars are not.
 fn sees_camera(resident: &Resident) -> bool {
     resident.pictures() > 0 && resident.brightness() > 40
+}
+
+/// How much of this tone there is (Goertzel).
+fn tone(samples: &[i16], hertz: f64) -> f64 {
+    let coefficient = 2.0 * (std::f64::consts::TAU * hertz / f64::from(RATE)).cos();
+    let (mut last, mut before) = (0.0, 0.0);
+    for &sample in samples {
+        (last, before) = (f64::from(sample) + coefficient * last - before, last);
+    }
+    (last * last + before * before - coefficient * last * before).max(0.0).sqrt() / samples.len().max(1) as f64
 }
 
 impl Call {
