@@ -25,6 +25,8 @@ pub struct HubConfig {
     pub call: CallTable,
     /// `[[ice]]`: STUN and TURN servers, told to both ends of a call.
     pub ice: Vec<IceServerTable>,
+    /// `[metrics]`: the listener for monitoring. None without it.
+    pub metrics: Option<MetricsTable>,
     /// `[history]`: what is kept of calls that are over.
     pub history: HistoryTable,
     /// `[log]`: how much is said.
@@ -81,6 +83,14 @@ pub struct IceServerTable {
     pub credential: Option<SecretSource>,
 }
 
+/// The listener for monitoring.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct MetricsTable {
+    /// Address and port. What it tells are numbers, no names; it speaks no TLS.
+    pub listen: SocketAddr,
+}
+
 /// What is kept of calls that are over.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -106,6 +116,12 @@ impl Default for ServerTable {
 impl Default for CallTable {
     fn default() -> Self {
         Self { ring_timeout: Duration::from_secs(45), max_viewers: 4 }
+    }
+}
+
+impl Default for MetricsTable {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9464)) }
     }
 }
 
@@ -144,6 +160,7 @@ impl Configuration for HubConfig {
             tls: document.optional("tls"),
             call: document.table("call"),
             ice: document.list("ice").into_iter().flatten().collect(),
+            metrics: document.optional("metrics"),
             history: document.table("history"),
             log: document.table("log"),
         };
@@ -237,7 +254,8 @@ mod tests {
         };
         let whole = HubConfig::parse("hub.toml", &shipped.lines().map(bare).collect::<String>()).expect("well formed");
         assert_eq!((whole.tls.is_some(), whole.ice.len()), (true, 2));
-        assert_eq!(HubConfig { tls: None, ice: Vec::new(), ..whole }, HubConfig::default());
+        assert_eq!(whole.metrics, Some(MetricsTable::default()));
+        assert_eq!(HubConfig { tls: None, ice: Vec::new(), metrics: None, ..whole }, HubConfig::default());
     }
 
     #[test]

@@ -67,9 +67,11 @@ impl From<Refusal> for Refused {
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let Self(error, status) = self;
-        let retry_after = error.details.retry_after;
+        let (code, retry_after) = (error.code, error.details.retry_after);
         let mut response = Json(ErrorBody { error }).into_response();
         *response.status_mut() = status;
+        // For whoever counts refusals.
+        response.extensions_mut().insert(code);
         if let Some(seconds) = retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }

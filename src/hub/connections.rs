@@ -6,6 +6,7 @@ use axum::extract::ws::Utf8Bytes;
 use tokio::sync::mpsc;
 use tracing::debug;
 
+use super::metrics::Metrics;
 use super::orders::{ConnectionId, Outgoing};
 use crate::ids::{DeviceId, SessionId};
 use crate::signaling::protocol::{HubFrame, Refusal, to_json};
@@ -13,6 +14,7 @@ use crate::signaling::protocol::{HubFrame, Refusal, to_json};
 /// The event sockets that said hello.
 #[derive(Debug, Default)]
 pub struct Connections {
+    metrics: Metrics,
     last: u64,
     open: BTreeMap<ConnectionId, Connection>,
     of_device: BTreeMap<DeviceId, BTreeSet<ConnectionId>>,
@@ -28,6 +30,12 @@ struct Connection {
 }
 
 impl Connections {
+    /// An empty table; what it has to close is counted here.
+    #[must_use]
+    pub fn new(metrics: Metrics) -> Self {
+        Self { metrics, ..Self::default() }
+    }
+
     /// Takes a socket into the table.
     pub fn add(&mut self, device: DeviceId, outbox: mpsc::Sender<Outgoing>) -> ConnectionId {
         self.last += 1;
@@ -60,6 +68,12 @@ impl Connections {
     #[must_use]
     pub fn is_connected(&self, device: &DeviceId) -> bool {
         self.of_device.contains_key(device)
+    }
+
+    /// How many devices are connected.
+    #[must_use]
+    pub fn online(&self) -> usize {
+        self.of_device.len()
     }
 
     /// Every device that is connected.
@@ -123,6 +137,7 @@ impl Connections {
         if outbox.try_send(outgoing).is_err() {
             debug!(device = %connection.device, connection = id.0, "connection too slow or closed");
             connection.outbox = None;
+            self.metrics.closed_slow();
         }
     }
 }

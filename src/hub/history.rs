@@ -53,6 +53,12 @@ impl History {
         Self { path: log::path(state_directory), log }
     }
 
+    /// How many records of the log wait for the disk.
+    #[must_use]
+    pub fn unwritten(&self) -> usize {
+        self.log.waiting()
+    }
+
     /// The latest calls that concern a user, begun before a time (milliseconds since 1970).
     ///
     /// # Errors

@@ -6,10 +6,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Extension, Path, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::error;
 
@@ -22,7 +21,7 @@ use super::history::{Concern, PAGE};
 use super::interface::{Interface, check_origin};
 use super::orders::{Order, unauthorized};
 use super::server::Peer;
-use super::{auth, socket};
+use super::{auth, health, socket};
 use crate::ids::{DeviceId, SessionId};
 use crate::signaling::identity::{Admission, CallsBody, EnrolBody, Me, PairBody};
 use crate::signaling::protocol::{
@@ -54,10 +53,21 @@ pub fn router(interface: Interface) -> Router {
         .layer(from_fn(guard));
     Router::new()
         .nest("/v1", v1)
-        .route("/healthz", get(healthz))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
         .fallback(app::file)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn_with_state(interface.clone(), count))
         .with_state(interface)
+}
+
+/// Every refusal is a figure for the operator.
+async fn count(State(interface): State<Interface>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    if let Some(code) = response.extensions().get() {
+        interface.metrics.refused(*code);
+    }
+    response
 }
 
 /// What holds for every path of the interface: no foreign page asks, and no secret stands in an address, where logs and
@@ -77,17 +87,6 @@ fn check_query(uri: &Uri) -> Result<(), Refusal> {
             "a query key that is not known; known are `before` and `limit`, and credentials travel in the Authorization header",
         )),
         Some(_) | None => Ok(()),
-    }
-}
-
-async fn healthz(State(interface): State<Interface>) -> Response {
-    #[derive(Serialize)]
-    struct Health {
-        status: &'static str,
-    }
-    match interface.handle.is_served() {
-        true => Json(Health { status: "ok" }).into_response(),
-        false => Refused::from(Refusal::new(ErrorCode::ErrUnavailable, "the hub is stopping")).into_response(),
     }
 }
 

@@ -13,6 +13,7 @@ use super::audit::Copies;
 use super::directory::desk::Desk;
 use super::history::History;
 use super::limits::{Bucket, Buckets, Guesses};
+use super::metrics::Metrics;
 use super::orders::Handle;
 use crate::clock;
 use crate::ids::DeviceId;
@@ -34,6 +35,8 @@ pub struct Interface {
     pub copies: Copies,
     /// How often a device says that it is there.
     pub heartbeat: Duration,
+    /// The figures.
+    pub metrics: Metrics,
     limits: Arc<Mutex<Limits>>,
 }
 
@@ -50,13 +53,20 @@ struct Limits {
 impl Interface {
     /// Of this loop and this directory.
     #[must_use]
-    pub fn new(handle: Handle, desk: Desk, history: History, copies: Copies, heartbeat: Duration) -> Self {
+    pub fn new(
+        handle: Handle,
+        desk: Desk,
+        history: History,
+        copies: Copies,
+        heartbeat: Duration,
+        metrics: Metrics,
+    ) -> Self {
         let limits = Limits {
             logins: Buckets::new(Bucket::new(20, Duration::from_secs(2)), NAMES),
             verbs: Buckets::new(Bucket::new(60, Duration::from_millis(100)), NAMES),
             guesses: Guesses::default(),
         };
-        Self { handle, desk, history, copies, heartbeat, limits: Arc::new(Mutex::new(limits)) }
+        Self { handle, desk, history, copies, heartbeat, metrics, limits: Arc::new(Mutex::new(limits)) }
     }
 
     /// The device that shows this credential. One that is right is always let in, so nobody can lock out somebody else; who

@@ -43,7 +43,7 @@ CREATE INDEX history_by_time ON history (initiated_at);
 "];
 
 /// Records that wait for the disk. A disk that is slower for longer loses some of them, with an ERROR.
-const QUEUE: usize = 8192;
+pub const QUEUE: usize = 8192;
 
 /// Records of one transaction, at the most.
 const BATCH: usize = 256;
@@ -98,6 +98,13 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// How many records wait for the disk.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        let waiting = self.given.load(Ordering::Acquire).saturating_sub(*self.done.borrow());
+        usize::try_from(waiting).unwrap_or(usize::MAX)
+    }
+
     /// Waits until all that was given so far is written, or two seconds.
     pub async fn caught_up(&mut self) {
         let given = self.given.load(Ordering::Acquire);

@@ -18,11 +18,14 @@ pub mod command;
 pub mod connections;
 pub mod directory;
 pub mod exchange;
+pub mod health;
 pub mod history;
 pub mod http;
 pub mod interface;
 pub mod limits;
 pub mod log;
+pub mod metrics;
+pub mod observer;
 pub mod orders;
 pub mod patience;
 pub mod server;
@@ -48,6 +51,7 @@ use directory::desk::Desk;
 use history::History;
 use interface::Interface;
 use log::Log;
+use metrics::Metrics;
 use orders::{Handle, Order};
 use server::Server;
 use store::StoreError;
@@ -69,9 +73,11 @@ pub enum HubError {
     /// The databases.
     #[error("server.state-directory: {0}")]
     Store(#[from] StoreError),
-    /// The socket.
-    #[error("server.listen: {address}: {error}")]
+    /// A socket.
+    #[error("{key}: {address}: {error}")]
     Listen {
+        /// By which key.
+        key: &'static str,
         /// Where.
         address: SocketAddr,
         /// Why not.
@@ -97,6 +103,9 @@ impl HubError {
 
 /// How often the loop is asked whether it still answers.
 const PULSE: Duration = Duration::from_secs(1);
+
+/// Connections of those that read the figures, at one time.
+const WATCHERS: usize = 16;
 
 /// Runs a hub until `shutdown`. `ready` hears the address once it listens: with port 0 the one that was found.
 ///
@@ -136,14 +145,14 @@ pub async fn run_with_pulse(
     let (log, entries) = Log::open(state, &config.history)?;
     let history = History::of(state, log.progress());
     let (handle, inbox) = Handle::new(desk.directory());
-    let board = Switchboard::restore(settings, desk.directory(), log, entries);
+    let metrics = Metrics::default();
+    let board = Switchboard::restore(settings, desk.directory(), (log, entries), &metrics);
     let beating = beat(handle.clone(), pulse);
     let copies = Copies::open(state)?;
-    let interface = Interface::new(handle, desk, history, copies, config.server.heartbeat);
+    let interface = Interface::new(handle, desk, history, copies, config.server.heartbeat, metrics);
 
-    let failed = |error| HubError::Listen { address: listen, error };
-    let listener = TcpListener::bind(listen).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
+    let watchers = watchers(&config, &interface).await?;
+    let (listener, address) = bind("server.listen", listen).await?;
     let max_connections = config.server.max_connections;
     let server = Server { listener, tls, router: http::router(interface), max_connections };
 
@@ -153,6 +162,7 @@ pub async fn run_with_pulse(
     ready(address);
     tokio::select! {
         () = server.serve() => {}
+        () = watchers => {}
         () = shutdown => {}
         () = beating => {}
         _ = &mut switchboard => warn!("the switchboard ended by itself"),
@@ -163,6 +173,31 @@ pub async fn run_with_pulse(
     }
     info!("hub stopped");
     Ok(())
+}
+
+async fn bind(key: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), HubError> {
+    let failed = |error| HubError::Listen { key, address, error };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+/// The listener for monitoring, if there is one. What it gives back never ends.
+async fn watchers(config: &HubConfig, interface: &Interface) -> Result<impl Future<Output = ()> + use<>, HubError> {
+    let server = match &config.metrics {
+        None => None,
+        Some(table) => {
+            let (listener, address) = bind("metrics.listen", table.listen).await?;
+            info!(%address, "figures for monitoring");
+            Some(Server { listener, tls: None, router: health::router(interface.clone()), max_connections: WATCHERS })
+        }
+    };
+    Ok(async move {
+        match server {
+            Some(server) => server.serve().await,
+            None => std::future::pending().await,
+        }
+    })
 }
 
 /// Never ends; a loop that does not answer any more is the end of the pulse.

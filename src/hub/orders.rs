@@ -132,6 +132,12 @@ impl Handle {
         !self.orders.is_closed()
     }
 
+    /// How many orders wait for the loop.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.orders.max_capacity() - self.orders.capacity()
+    }
+
     /// Asks the loop and waits for its answer.
     ///
     /// # Errors

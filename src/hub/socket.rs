@@ -84,14 +84,14 @@ async fn serve(interface: Interface, peer: Peer, shown: Option<DeviceId>, mut so
     };
     let (connection, inbox) = match connected {
         Ok(connected) => connected,
-        Err(refusal) => return refuse(&mut socket, refusal).await,
+        Err(refusal) => return refuse(&interface, &mut socket, refusal).await,
     };
     let end = exchange_frames(&interface, connection, inbox, &mut socket).await;
     interface.handle.tell(Order::Disconnect(connection)).await;
     match end {
         End::Lost => {}
         End::HubCloses => farewell(&mut socket, close_code::AWAY).await,
-        End::Refused(refusal) => refuse(&mut socket, refusal).await,
+        End::Refused(refusal) => refuse(&interface, &mut socket, refusal).await,
     }
 }
 
@@ -247,7 +247,8 @@ fn unreadable(error: &axum::Error) -> Refusal {
     Refusal::new(ErrorCode::ErrPayloadTooLarge, format!("a frame is larger than {MAX_FRAME} bytes, or not well formed"))
 }
 
-async fn refuse(socket: &mut WebSocket, error: Refusal) {
+async fn refuse(interface: &Interface, socket: &mut WebSocket, error: Refusal) {
+    interface.metrics.refused(error.code);
     let code = match error.code {
         ErrorCode::ErrPayloadTooLarge => close_code::SIZE,
         _other => close_code::POLICY,

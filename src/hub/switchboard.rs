@@ -11,9 +11,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, info, warn};
 
 use super::connections::Connections;
-use super::directory::{Directory, Kind};
+use super::directory::{Directory, Kind, User};
 use super::exchange::{Change, Entry, Exchange, Initiation, Output, Rules};
 use super::log::Log;
+use super::metrics::Metrics;
+use super::observer::Observer;
 use super::orders::{ConnectionId, Order, Outgoing, unauthorized};
 use super::sessions::{Sessions, TOKEN_LIFETIME};
 use crate::clock;
@@ -49,6 +51,7 @@ pub struct Switchboard {
     log: Log,
     /// Calls that have entries in the log.
     logged: BTreeSet<SessionId>,
+    observer: Observer,
     settings: Settings,
 }
 
@@ -58,15 +61,17 @@ impl Switchboard {
     pub fn restore(
         settings: Settings,
         directory: watch::Receiver<Arc<Directory>>,
-        log: Log,
-        entries: Vec<(Moment, Entry)>,
+        (log, entries): (Log, Vec<(Moment, Entry)>),
+        metrics: &Metrics,
     ) -> Self {
         let logged: BTreeSet<_> = entries.iter().map(|(_, entry)| entry.session_id).collect();
         let exchange = Exchange::restore(Rules::default(), clock::now(), entries);
         let known = directory.borrow().clone();
-        let (connections, sessions) = (Connections::default(), Sessions::default());
-        let mut board = Self { exchange, connections, sessions, directory, known, log, logged, settings };
+        let (connections, sessions) = (Connections::new(metrics.clone()), Sessions::default());
+        let observer = Observer::new(metrics.clone());
+        let mut board = Self { exchange, connections, sessions, directory, known, log, logged, observer, settings };
         let open = board.exchange.open_calls();
+        board.observer.took_up(open.len());
         if !open.is_empty() {
             info!(calls = open.len(), "calls taken up after a restart");
         }
@@ -139,9 +144,15 @@ impl Switchboard {
     /// kept.
     fn fold(&mut self, entry: Entry) -> Vec<Output> {
         let (now, session_id) = (clock::now(), entry.session_id);
-        let was_over = self.exchange.status(session_id).is_some_and(CallStatus::is_terminal);
+        let before = self.exchange.status(session_id);
         let outputs = self.exchange.handle(now, entry.clone());
-        if !was_over && self.exchange.status(session_id).is_some() {
+        if before.is_none() && self.exchange.status(session_id).is_some() {
+            self.observer.began(now, session_id);
+        }
+        for output in &outputs {
+            self.observer.saw(now, output);
+        }
+        if !before.is_some_and(CallStatus::is_terminal) && self.exchange.status(session_id).is_some() {
             self.logged.insert(session_id);
             self.log.append(now, entry);
         }
@@ -152,7 +163,8 @@ impl Switchboard {
         match output {
             Output::Answer(_) | Output::Append(..) => {}
             Output::Archive(call) => {
-                info!(session_id = %call.session_id, status = ?call.status, reason = ?call.end_reason, "call over");
+                info!(session_id = %call.session_id, door = %call.door, status = ?call.status, reason = ?call.end_reason,
+                    duration = call.duration, "call over");
                 self.sessions.forget_call(call.session_id);
                 self.log.archive(call);
             }
@@ -205,6 +217,8 @@ impl Switchboard {
             calls: self.exchange.active_calls(device),
         };
         self.connections.send(connection, &welcome);
+        let is_door = matches!(self.known.user_of(device), Some((_, User { kind: Kind::Door { .. }, .. })));
+        self.observer.came(device, is_door, self.connections.online());
         debug!(device_id = %device, connection = connection.0, "connected");
         for session_id in self.exchange.calls_of(device) {
             let seen = seen.iter().find(|seen| seen.session_id == session_id).map(|seen| seen.entry);
@@ -215,6 +229,7 @@ impl Switchboard {
 
     fn disconnect(&mut self, connection: ConnectionId) {
         let Some(device_id) = self.connections.remove(connection) else { return };
+        self.observer.went(&device_id, self.connections.online());
         debug!(%device_id, "gone");
         for session_id in self.exchange.calls_of(&device_id) {
             self.append(session_id, Change::Gone { device_id: device_id.clone() });
