@@ -235,6 +235,15 @@ export class Client {
     return calls;
   }
 
+  /**
+   * What the door's camera saw first, for a call with `stillAt`. Rejected where this device may not see it, or not any more.
+   * @param {string} sessionId
+   * @returns {Promise<Blob>}
+   */
+  still(sessionId) {
+    return this.#read(`/v1/calls/${sessionId}/still`);
+  }
+
   // ---------------------------------------------------------------------------------------------------- media session
 
   /**

@@ -43,7 +43,10 @@ export class Line {
   full = false;
   /** The first frame was shown. */
   seen = false;
+  /** A still picture is there, for as long as nothing moves. */
+  still = false;
   video = h('video', { class: 'picture', muted: true, playsInline: true, disablePictureInPicture: true });
+  image = h('img', { class: 'picture', alt: '', hidden: true });
   audio = h('audio', { class: 'sound' });
   /** @type {MediaSession | null} */
   media = null;
@@ -52,6 +55,8 @@ export class Line {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #fading;
   #opening = false;
+  /** Of the still that was asked for last. @type {number | undefined} */
+  #stillAt;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #measuring;
   #client;
@@ -74,6 +79,7 @@ export class Line {
     });
     this.video.addEventListener('loadeddata', () => {
       this.seen = true;
+      this.image.hidden = true;
       changed();
     });
   }
@@ -99,6 +105,23 @@ export class Line {
     } finally {
       this.#opening = false;
       this.#changed();
+    }
+  }
+
+  /** Fetches the still that the call has, if it is needed and was not asked for yet. */
+  async lookAtStill() {
+    const { sessionId, stillAt } = this.call;
+    if (!stillAt || stillAt === this.#stillAt || this.seen || this.over) return;
+    this.#stillAt = stillAt;
+    try {
+      const url = URL.createObjectURL(await this.#client.still(sessionId));
+      this.image.addEventListener('load', () => URL.revokeObjectURL(url), { once: true });
+      this.image.src = url;
+      this.image.hidden = this.seen;
+      this.still = true;
+      this.#changed();
+    } catch {
+      // The stream comes all the same, or has come.
     }
   }
 
@@ -139,5 +162,6 @@ export class Line {
     clearTimeout(this.#fading);
     this.#client.endSession(call.sessionId);
     this.video.remove();
+    this.image.remove();
   }
 }

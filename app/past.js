@@ -18,6 +18,8 @@ export class PastCalls {
   more = false;
   /** Called after every change. @type {() => void} */
   onChange = () => {};
+  /** Stills that were asked for: the address of the picture, or nothing. @type {Map<string, Promise<string>>} */
+  #stills = new Map();
   #client;
 
   /** @param {Client} client */
@@ -47,6 +49,19 @@ export class PastCalls {
       this.more = page.length === PAGE && earlier.length > 0;
       this.calls = [...(this.calls ?? []), ...earlier];
     });
+  }
+
+  /**
+   * The address of the still of a call that has one; empty if it cannot be had.
+   * @param {string} sessionId
+   * @returns {Promise<string>}
+   */
+  still(sessionId) {
+    const known = this.#stills.get(sessionId);
+    if (known) return known;
+    const still = this.#client.still(sessionId).then((jpeg) => URL.createObjectURL(jpeg), () => '');
+    this.#stills.set(sessionId, still);
+    return still;
   }
 
   /**

@@ -214,6 +214,7 @@ export class Switchboard {
       onIncomingCallReceived: (call, { ringsFor, waiting }) => {
         const line = this.lines.get(call.sessionId) ?? this.#add(call, { at: 'ringing', waiting });
         line.call = call;
+        void line.lookAtStill();
         clearTimeout(line.expiry);
         line.expiry = setTimeout(() => this.#expire(line), ringsFor + RING_SLACK_MS);
         void this.#ring.notify(call.sessionId, t('notificationRing', { door: doorName(call) }), call.metadata['buttonLabel'] ?? '');
@@ -260,6 +261,7 @@ export class Switchboard {
   #resume(call) {
     const line = this.lines.get(call.sessionId);
     if (line) line.call = call;
+    void line?.lookAtStill();
     if (this.#client.activeCall?.sessionId === call.sessionId) {
       if (call.status === 'initiated') this.lines.get(call.sessionId) ?? this.#add(call, { at: 'calling', delivered: false });
       else if (line?.phase.at !== 'talking') {

@@ -36,6 +36,8 @@ export interface Call {
   duration?: number;
   participants: Participant[];
   metadata: Metadata;
+  /** There is a still picture, since then. */
+  stillAt?: number;
   entry: number;
 }
 

@@ -73,6 +73,7 @@ async function attempt({ hub, credential, method, path, body }, timeout) {
       credentials: 'omit',
       signal: AbortSignal.timeout(Math.max(timeout, 1)),
     });
+    if (response.ok && response.headers.get('Content-Type') === 'image/jpeg') return { answer: await response.blob() };
     const text = await response.text();
     if (response.ok) return { answer: text ? JSON.parse(text) : null };
     const refusal = refusalOf(text);

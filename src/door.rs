@@ -413,6 +413,10 @@ impl Door {
                 }
                 Report::SessionStopped { session_id } => Event::MediaStopped { session_id },
                 Report::Signal { session_id, peer, signal } => Event::MediaSignalMade { session_id, peer, signal },
+                Report::StillTaken { session_id, still } => {
+                    tracing::info!(session = %session_id, ?still, "the camera's first good picture");
+                    Event::StillTaken { session_id, still }
+                }
                 Report::SpeakerLevel { dbfs, hertz } => {
                     if let Some(page) = &self.page {
                         page.show_speaker(dbfs, hertz);

@@ -3,7 +3,9 @@
 mod hub_house;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use doorward::config::hub::HubConfig;
 use doorward::ids::PeerId;
 use doorward::signaling::protocol::{
     CallStatus, ClientFrame, EndReason, ErrorCode, EventKind, HubFrame, Role, Seen, Signal,
@@ -356,4 +358,68 @@ async fn the_history_has_what_concerns_oneself() {
     let guard = house.device("guard");
     house.settle(&guard).await;
     assert_eq!(history(&guard, "").await, Vec::<String>::new());
+}
+
+/// From start of image to end of image, and nothing of a picture between.
+const STILL: &str = "/9j/4AAQSkZJRgABAQAAAQABAAD/2Q==";
+
+#[tokio::test]
+async fn a_still_is_seen_by_those_who_may_see_the_door() {
+    let house = House::new().await;
+    let (front, anna, ben, carl) =
+        (house.device("front"), house.device("anna"), house.device("ben"), house.device("carl"));
+    house.settle(&carl).await;
+    let mut phone = anna.connect().await;
+    let session = front.initiate("group", "flat-1").await.expect("it may").session_id;
+    assert_eq!(anna.still(session).await.0, 404, "there is none yet");
+    let show = json!({ "key": key(), "still": STILL });
+    assert_eq!(code(anna.verb_with(session, "show-still", show.clone()).await), ErrorCode::ErrForbidden);
+    let call = front.verb_with(session, "show-still", show).await.expect("it is the door");
+    let updated = phone.event(|event| matches!(event, EventKind::CallUpdated { .. })).await;
+    assert_eq!(updated.call().map(|call| (call.still_at, call.entry)), Some((call.still_at, call.entry)));
+    assert!(call.still_at.is_some());
+    let (status, kind, jpeg) = anna.still(session).await;
+    assert_eq!((status, kind.as_str(), jpeg.get(..3)), (200, "image/jpeg", Some(&[0xff, 0xd8, 0xff][..])));
+    assert_eq!(carl.still(session).await.0, 404, "he lives elsewhere");
+    ben.reject(session, "rejected").await.expect("it rings there");
+    assert_eq!(ben.still(session).await.0, 404, "he did not want to see it");
+    anna.verb(session, "accept").await.expect("it rings there");
+    assert_eq!(anna.still(session).await.0, 200);
+    anna.verb(session, "end").await.expect("she talks");
+    assert_eq!(anna.still(session).await.0, 404, "it is not kept");
+    let (_, past) = anna.get("/v1/calls").await;
+    assert_eq!((past["calls"][0]["status"].as_str(), &past["calls"][0]["stillAt"]), (Some("ended"), &json!(null)));
+
+    let session = front.initiate("group", "flat-1").await.expect("it may").session_id;
+    for nonsense in ["", "%", "R0lGODlh", &"/9j/".repeat(8192)] {
+        let show = json!({ "key": key(), "still": nonsense });
+        assert_eq!(code(front.verb_with(session, "show-still", show).await), ErrorCode::ErrBadRequest);
+    }
+}
+
+#[tokio::test]
+async fn a_still_is_kept_with_the_history_for_as_long_as_the_operator_says() {
+    let mut config = HubConfig::default();
+    config.history.keep_stills = Duration::from_secs(86_400);
+    let mut house = House::with(config).await;
+    let (front, anna, ben, carl) =
+        (house.device("front"), house.device("anna"), house.device("ben"), house.device("carl"));
+    house.settle(&carl).await;
+    let session = front.initiate("group", "flat-1").await.expect("it may").session_id;
+    front.verb_with(session, "show-still", json!({ "key": key(), "still": STILL })).await.expect("it is the door");
+    front.reject(session, "cancelled").await.expect("it is its call");
+    for (device, status) in [(&anna, 200), (&ben, 200), (&front, 200), (&carl, 404)] {
+        assert_eq!(device.still(session).await.0, status, "{}", device.uid);
+    }
+    house.restart().await;
+    let anna = anna.at(&house);
+    assert_eq!(anna.still(session).await.0, 200);
+    assert!(anna.get(&format!("/v1/calls/{session}")).await.1["call"]["stillAt"].is_u64());
+    house.stop().await;
+    house.config.history.keep_stills = Duration::ZERO;
+    house.start().await;
+    let anna = anna.at(&house);
+    let gone = async { while anna.still(session).await.0 != 404 {} };
+    tokio::time::timeout(hub_house::DEADLINE, gone).await.expect("what is not to be kept goes with the next start");
+    assert_eq!(anna.get("/v1/calls").await.1["calls"][0]["stillAt"], json!(null));
 }

@@ -14,6 +14,8 @@ use doorward::ids::{PeerId, SessionId};
 use doorward::media::protocol::{Order, Report, ToneStep};
 use doorward::media::worker::{Patience, WorkerEvent};
 use doorward::signaling::protocol::Signal;
+use gstreamer as gst;
+use gstreamer::prelude::*;
 
 use media_door::{CALL, DEADLINE, Door, is_about, settings};
 
@@ -29,6 +31,39 @@ async fn a_viewer_sees_the_picture() {
     let number = door.resident(viewer).frame_number();
     assert!(number.is_some_and(|number| (25..2000).contains(&number)), "the counter can be read: {number:?}");
     door.report(|report| matches!(report, Report::Capturing { camera: true, microphone: false })).await;
+}
+
+#[tokio::test]
+async fn a_session_with_picture_gives_one_still() {
+    let mut door = Door::in_session(settings()).await;
+    let is_still = |report: &Report| matches!(report, Report::StillTaken { session_id: CALL, .. });
+    let Report::StillTaken { still, .. } = door.report(is_still).await else { unreachable!("it was looked for") };
+    let (width, height, number) = still_number(still.jpeg());
+    assert_eq!((width, height), (320, 240));
+    assert!((1..250).contains(&number), "what the camera saw first: {number}");
+    let viewer = door.join_and_see(1).await;
+    door.pictures(viewer, 50).await;
+    assert_eq!(door.reports().filter(|report| is_still(report)).count(), 1);
+}
+
+/// Size of a JPEG and the number of the picture that it shows.
+fn still_number(jpeg: &[u8]) -> (i32, i32, u32) {
+    gst::init().expect("GStreamer is installed where this feature is built");
+    let line = "appsrc name=in ! jpegdec ! videoconvert ! video/x-raw,format=I420 ! appsink name=out sync=false";
+    let pipeline = gst::parse::launch(line).expect("it is written correctly");
+    let pipeline = pipeline.downcast::<gst::Pipeline>().expect("several elements are a pipeline");
+    let source = pipeline.by_name("in").and_downcast::<gstreamer_app::AppSrc>().expect("it has that name");
+    let sink = pipeline.by_name("out").and_downcast::<gstreamer_app::AppSink>().expect("it has that name");
+    pipeline.set_state(gst::State::Playing).expect("it plays");
+    source.push_buffer(gst::Buffer::from_slice(jpeg.to_vec())).expect("it takes it");
+    source.end_of_stream().expect("it takes it");
+    let sample = sink.try_pull_sample(gst::ClockTime::from_seconds(10)).expect("a picture comes out");
+    pipeline.set_state(gst::State::Null).expect("it stops");
+    let info = gstreamer_video::VideoInfo::from_caps(sample.caps().expect("it says what it is")).expect("a picture");
+    let map = sample.buffer().expect("a picture").map_readable().expect("it is ours");
+    let stride = usize::try_from(info.stride()[0]).expect("it is positive");
+    let number = doorward::media::gst::read_frame_counter(&map, stride).expect("it is large enough");
+    (info.width().cast_signed(), info.height().cast_signed(), number)
 }
 
 #[tokio::test]

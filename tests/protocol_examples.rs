@@ -17,8 +17,8 @@ use doorward::signaling::identity::{Admission, CallsBody, EnrolBody, Me, PairBod
 use doorward::signaling::protocol::{
     AuditBody, AuditKept, CallBody, CallStatus, CallType, ClientFrame, DoorNotice, DoorReport, DoorState, EndReason,
     ErrorBody, ErrorCode, EventKind, HubFrame, InitiateBody, MAX_FRAME, MAX_METADATA_ENTRIES, MAX_METADATA_TEXT,
-    Metadata, Opener, OpeningRefusal, PROTOCOL_VERSION, ParticipantState, Receiver, RejectStatus, Role, SessionToken,
-    Signal, Verb, VerbBody, VerbRequest,
+    MAX_STILL, Metadata, Opener, OpeningRefusal, PROTOCOL_VERSION, ParticipantState, Receiver, RejectStatus, Role,
+    SessionToken, Signal, Still, Verb, VerbBody, VerbRequest,
 };
 use protocol_page::replay::Replay;
 use protocol_page::{Example, PAGE, examples};
@@ -214,6 +214,7 @@ fn every_verb_has_an_example() {
         Verb::PressWaiting { session_id, metadata },
         Verb::Reject { session_id, status: RejectStatus::Busy },
         Verb::ReportDoor { session_id, report: DoorReport::Contact { state: DoorState::Opened } },
+        Verb::ShowStill { session_id, still: Still::new(&[0xff, 0xd8, 0xff, 0xff, 0xd9]).expect("begin and end") },
     ];
     // A new verb belongs into the list above.
     let _all = |verb: &Verb| match verb {
@@ -225,7 +226,8 @@ fn every_verb_has_an_example() {
         | Verb::Open { .. }
         | Verb::PressWaiting { .. }
         | Verb::Reject { .. }
-        | Verb::ReportDoor { .. } => {}
+        | Verb::ReportDoor { .. }
+        | Verb::ShowStill { .. } => {}
     };
     let examples = examples(&PAGE);
     let asked: Vec<&str> =
@@ -249,6 +251,7 @@ fn the_figures_are_the_codes() {
     let figures = [
         ("Protocol version", PROTOCOL_VERSION.to_string()),
         ("Request body, and frame", format!("{MAX_FRAME} bytes")),
+        ("Still picture", format!("{MAX_STILL} bytes")),
         ("Metadata", format!("{MAX_METADATA_ENTRIES} entries")),
         ("Key or value of metadata", format!("{MAX_METADATA_TEXT} characters")),
         ("Calls in one answer of the history", history::PAGE.to_string()),

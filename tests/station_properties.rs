@@ -355,7 +355,9 @@ impl Trial {
                 self.open.remove(session_id);
                 Some(*session_id)
             }
-            Verb::GenerateToken { session_id } | Verb::PressWaiting { session_id, .. } => Some(*session_id),
+            Verb::GenerateToken { session_id }
+            | Verb::PressWaiting { session_id, .. }
+            | Verb::ShowStill { session_id, .. } => Some(*session_id),
             Verb::KeepAudit { .. } | Verb::Open { .. } | Verb::ReportDoor { .. } => {
                 panic!("the station has no part in the door release: {request:?}")
             }

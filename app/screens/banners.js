@@ -39,7 +39,7 @@ export function banners(switchboard) {
  */
 function ringBanner(switchboard, line, inside) {
   const label = line.call.metadata['buttonLabel'];
-  const thumb = h('div', { class: 'thumb' }, icon('bell'), line.seen ? line.video : null);
+  const thumb = h('div', { class: 'thumb' }, icon('bell'), line.seen ? line.video : line.still ? line.image : null);
   const words = h('div', { class: 'banner-words' },
     h('strong', {}, t('alsoRings', { door: doorName(line.call) })),
     label ? h('span', {}, t('ringsFor', { label })) : null);

@@ -65,7 +65,7 @@ export function callScreen(switchboard) {
     if (!shown) return;
     if (shown !== line) {
       line = shown;
-      frame.replaceChildren(line.video, line.audio);
+      frame.replaceChildren(line.video, line.image, line.audio);
       slider.value = String(Math.round(line.audio.volume * 100));
       if (line.video.srcObject) line.video.play().catch(() => {});
       title.focus({ preventScroll: true });
@@ -75,13 +75,14 @@ export function callScreen(switchboard) {
     const name = doorName(call);
     say(title, name);
     line.video.setAttribute('aria-label', t('pictureOf', { door: name }));
+    line.image.alt = t('pictureOf', { door: name });
     say(kicker, kickerOf(line));
     say(detail, detailOf(line));
 
-    const picture = line.seen && !line.over;
+    const picture = (line.seen || line.still) && !line.over;
     frame.classList.toggle('shown', picture);
-    frame.classList.toggle('stale', picture && media?.state !== 'connected');
-    empty.hidden = picture && media?.state === 'connected';
+    frame.classList.toggle('stale', line.seen && !line.over && media?.state !== 'connected');
+    empty.hidden = picture && (media?.state === 'connected' || !line.seen) && !line.full;
     empty.classList.toggle('over-picture', picture);
     say(wait, waitOf(line));
     const drawn = markOf(line);

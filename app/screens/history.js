@@ -26,7 +26,7 @@ export function historyScreen(app) {
       list.replaceChildren(h('div', { class: 'empty' }, icon('warning'), h('p', {}, t('historyFailed')), again));
     } else if (calls && !calls.length) {
       list.replaceChildren(h('div', { class: 'empty' }, icon('history'), h('p', {}, t('noCalls')), h('p', { class: 'hint' }, t('noCallsHint'))));
-    } else list.replaceChildren(...days(calls ?? [], app.me?.uid ?? ''));
+    } else list.replaceChildren(...days(calls ?? [], app.me?.uid ?? '', app.past));
   }
 
   return { element, update, tick: () => {} };
@@ -35,22 +35,24 @@ export function historyScreen(app) {
 /**
  * @param {Call[]} calls
  * @param {string} uid
+ * @param {App['past']} past
  */
-function days(calls, uid) {
+function days(calls, uid, past) {
   /** @type {Map<string, Call[]>} */
   const byDay = new Map();
   for (const call of calls) {
     const day = dayText(call.initiatedAt);
     byDay.set(day, [...(byDay.get(day) ?? []), call]);
   }
-  return [...byDay].map(([day, some]) => h('section', {}, h('h2', {}, day), h('ul', { class: 'list' }, ...some.map((call) => h('li', {}, callRow(call, uid))))));
+  return [...byDay].map(([day, some]) => h('section', {}, h('h2', {}, day), h('ul', { class: 'list' }, ...some.map((call) => h('li', {}, callRow(call, uid, past))))));
 }
 
 /**
  * @param {Call} call
  * @param {string} uid the reader
+ * @param {App['past']} past where its still comes from
  */
-export function callRow(call, uid) {
+export function callRow(call, uid, past) {
   const mine = call.initiator.uid === uid;
   const missed = !mine && (call.status === 'unanswered' || call.status === 'cancelled');
   const label = call.metadata['buttonLabel'];
@@ -58,5 +60,20 @@ export function callRow(call, uid) {
   return h('article', { class: missed ? 'row missed' : 'row' },
     h('span', { class: 'row-mark' }, icon(missed ? 'missed' : mine ? 'outgoing' : 'incoming')),
     h('div', { class: 'card-words' }, h('strong', {}, label ? `${doorName(call)} · ${label}` : doorName(call)), h('span', {}, outcome)),
+    call.stillAt ? stillOf(call, past) : null,
     h('time', { dateTime: new Date(call.initiatedAt).toISOString() }, timeText(call.initiatedAt)));
+}
+
+/**
+ * The picture of a call, once it is there.
+ * @param {Call} call
+ * @param {App['past']} past
+ */
+function stillOf(call, past) {
+  const image = h('img', { class: 'row-still', alt: t('pictureOf', { door: doorName(call) }), hidden: true });
+  void past?.still(call.sessionId).then((url) => {
+    image.src = url;
+    image.hidden = !url;
+  });
+  return image;
 }

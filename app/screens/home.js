@@ -32,7 +32,7 @@ export function homeScreen(app) {
     wishes.replaceChildren(...app.wishes.map((wish) => wishCard(app, wish)));
     doors.replaceChildren(...doorCards(app, online));
     recentPart.hidden = !app.past?.calls?.length;
-    recent.replaceChildren(...(app.past?.calls ?? []).slice(0, RECENT).map((call) => callRow(call, app.me?.uid ?? '')));
+    recent.replaceChildren(...(app.past?.calls ?? []).slice(0, RECENT).map((call) => callRow(call, app.me?.uid ?? '', app.past)));
   }
 
   return { element, update, tick: () => {} };

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::desk::Desk;
 use super::{Action, Event, Timer};
 use crate::ids::{ButtonId, DeviceId, EntryNumber, PeerId, SessionId};
-use crate::signaling::protocol::{Call as WireCall, CallType, IceServer, ParticipantState, Signal};
+use crate::signaling::protocol::{Call as WireCall, CallType, IceServer, ParticipantState, Signal, Still, Verb};
 
 /// A connection that fails again and again is given up: the device is unreachable, not unlucky.
 const MOST_TRIES: u8 = 8;
@@ -34,6 +34,8 @@ pub(super) struct Call {
     media: Media,
     /// Known once the door's own media session is started.
     ice_servers: Option<Vec<IceServer>>,
+    /// The residents were shown a still: one is enough, also when the worker begins anew.
+    still_shown: bool,
     devices: BTreeMap<DeviceId, Standing>,
 }
 
@@ -85,7 +87,16 @@ impl Call {
         let (session, entry) = (picture.session_id, picture.entry);
         desk.meet(session);
         let call_type = picture.call_type;
-        Self { session, origin, entry, call_type, media: Media::Unneeded, ice_servers: None, devices: BTreeMap::new() }
+        Self {
+            session,
+            origin,
+            entry,
+            call_type,
+            media: Media::Unneeded,
+            ice_servers: None,
+            still_shown: false,
+            devices: BTreeMap::new(),
+        }
     }
 
     /// The hub told of an entry of this call: it knows of it.
@@ -211,7 +222,16 @@ impl Call {
             Event::SignalCame { session_id, device_id, peer, signal } if session_id == self.session => {
                 self.signal_came(desk, &device_id, peer, signal);
             }
+            Event::StillTaken { session_id, still } if session_id == self.session => self.show_still(desk, still),
             other => tracing::debug!(?other, "event of another session"),
+        }
+    }
+
+    /// Only a visitor's own call has a still, and only where residents may see the door before they answer.
+    fn show_still(&mut self, desk: &mut Desk, still: Still) {
+        if matches!(self.origin, Origin::Button(_)) && desk.rules.early_picture && !self.still_shown {
+            self.still_shown = true;
+            desk.ask(Verb::ShowStill { session_id: self.session, still });
         }
     }
 

@@ -34,7 +34,7 @@ use serde::Deserialize;
 
 use crate::ids::{ButtonId, DeviceId, PeerId, RequestKey, SessionId};
 use crate::signaling::protocol::{
-    self, CallType, EndReason, IceServer, Metadata, Receiver, Refusal, RejectStatus, Signal, VerbRequest,
+    self, CallType, EndReason, IceServer, Metadata, Receiver, Refusal, RejectStatus, Signal, Still, VerbRequest,
 };
 
 mod desk;
@@ -146,6 +146,13 @@ pub enum Event {
     DevicesChanged {
         /// Whether any fails.
         at_fault: bool,
+    },
+    /// The camera's first good picture of a call.
+    StillTaken {
+        /// For which call.
+        session_id: SessionId,
+        /// What it shows.
+        still: Still,
     },
     /// A button is stuck, or is no longer.
     StuckChanged {

@@ -193,7 +193,8 @@ impl Phase {
             | Event::MediaSignalMade { .. }
             | Event::MediaStopped { .. }
             | Event::SessionJoined { .. }
-            | Event::SignalCame { .. } => self.media_event(desk, event),
+            | Event::SignalCame { .. }
+            | Event::StillTaken { .. } => self.media_event(desk, event),
         }
     }
 
@@ -346,7 +347,8 @@ impl Phase {
                 | Verb::KeepAudit { .. }
                 | Verb::Open { .. }
                 | Verb::PressWaiting { .. }
-                | Verb::ReportDoor { .. },
+                | Verb::ReportDoor { .. }
+                | Verb::ShowStill { .. },
                 _,
             ) => self,
         }

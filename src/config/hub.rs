@@ -100,6 +100,9 @@ pub struct HistoryTable {
     pub keep: Duration,
     /// How many calls at the most.
     pub max_calls: u32,
+    /// How long the still pictures of calls; zero for not at all.
+    #[serde(deserialize_with = "value::duration")]
+    pub keep_stills: Duration,
 }
 
 impl Default for ServerTable {
@@ -127,9 +130,12 @@ impl Default for MetricsTable {
 
 impl Default for HistoryTable {
     fn default() -> Self {
-        Self { keep: Duration::from_secs(90 * 86_400), max_calls: 10_000 }
+        Self { keep: Duration::from_secs(90 * 86_400), max_calls: 10_000, keep_stills: Duration::ZERO }
     }
 }
+
+/// Pictures of visitors are kept no longer than this, whatever the operator says.
+const LONGEST_STILLS: Duration = Duration::from_secs(90 * 86_400);
 
 /// A rule that a value breaks, with the key it stands under and what is allowed.
 type Fault = (String, &'static str);
@@ -144,6 +150,9 @@ impl HubConfig {
         }
         if !(1..=16).contains(&self.call.max_viewers) {
             faults.push(("call.max-viewers".to_owned(), "1 to 16"));
+        }
+        if self.history.keep_stills > LONGEST_STILLS {
+            faults.push(("history.keep-stills".to_owned(), "\"0d\" (not at all) to \"90d\""));
         }
         for (index, server) in self.ice.iter().enumerate() {
             faults.extend(server.faults(index));

@@ -23,6 +23,21 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
+/// A picture, never kept by anybody on the way.
+#[derive(Debug)]
+pub struct Jpeg(pub Vec<u8>);
+
+impl IntoResponse for Jpeg {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.0));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("image/jpeg"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        response
+    }
+}
+
 /// It is done, and there is nothing to tell.
 #[derive(Debug)]
 pub struct Done;

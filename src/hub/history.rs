@@ -46,6 +46,9 @@ pub struct History {
 const CONCERNS: &str = "(door = ?1 OR initiator = ?1 OR user = ?1 OR EXISTS
     (SELECT 1 FROM json_each(?2) WHERE guid = value ->> 0 AND initiated_at >= value ->> 1))";
 
+/// A picture that was not kept, or not for so long, is not promised.
+const STILL: &str = "EXISTS (SELECT 1 FROM stills WHERE stills.session = history.session)";
+
 impl History {
     /// Of this state directory, in step with its log: whoever was told of a call's end finds it in the history.
     #[must_use]
@@ -66,7 +69,7 @@ impl History {
     pub async fn page(&self, concern: Concern, before: Option<u64>, limit: u32) -> Result<Vec<Call>, Refusal> {
         let before = before.and_then(|time| i64::try_from(time).ok()).unwrap_or(i64::MAX);
         let sql = format!(
-            "SELECT call FROM history WHERE initiated_at < ?3 AND {CONCERNS} ORDER BY initiated_at DESC, session LIMIT ?4"
+            "SELECT call, {STILL} FROM history WHERE initiated_at < ?3 AND {CONCERNS} ORDER BY initiated_at DESC, session LIMIT ?4"
         );
         self.read(move |connection| {
             let mut statement = connection.prepare(&sql)?;
@@ -82,10 +85,24 @@ impl History {
     /// # Errors
     /// The database fails.
     pub async fn call(&self, concern: Concern, session_id: SessionId) -> Result<Option<Call>, Refusal> {
-        let sql = format!("SELECT call FROM history WHERE session = ?3 AND {CONCERNS}");
+        let sql = format!("SELECT call, {STILL} FROM history WHERE session = ?3 AND {CONCERNS}");
         self.read(move |connection| {
             let key = params![concern.uid.as_str(), concern.groups, session_id.to_string()];
             Ok(connection.query_row(&sql, key, call).optional()?)
+        })
+        .await
+    }
+
+    /// The still picture of a call that is over, if it was kept and the call concerns this user.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn still(&self, concern: Concern, session_id: SessionId) -> Result<Option<Vec<u8>>, Refusal> {
+        let theirs = format!("SELECT session FROM history WHERE session = ?3 AND {CONCERNS}");
+        let sql = format!("SELECT jpeg FROM stills WHERE session IN ({theirs})");
+        self.read(move |connection| {
+            let key = params![concern.uid.as_str(), concern.groups, session_id.to_string()];
+            Ok(connection.query_row(&sql, key, |row| row.get(0)).optional()?)
         })
         .await
     }
@@ -113,6 +130,10 @@ impl History {
 
 fn call(row: &Row<'_>) -> Result<Call, rusqlite::Error> {
     let text = row.get_ref(0)?.as_str()?;
-    serde_json::from_str(text)
-        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into()))
+    let mut call: Call = serde_json::from_str(text)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into()))?;
+    if !row.get::<_, bool>(1)? {
+        call.still_at = None;
+    }
+    Ok(call)
 }

@@ -12,7 +12,7 @@ use axum::routing::{delete, get, post};
 use serde::de::DeserializeOwned;
 use tracing::error;
 
-use super::answer::{Done, Json, Refused};
+use super::answer::{Done, Jpeg, Json, Refused};
 use super::app;
 use super::audit::AuditError;
 use super::directory::Kind;
@@ -41,6 +41,7 @@ pub fn router(interface: Interface) -> Router {
         .route("/calls", post(initiate).get(history))
         .route("/calls/active", get(active))
         .route("/calls/{session}", get(call))
+        .route("/calls/{session}/still", get(still))
         .route("/calls/{session}/token", post(token))
         .route("/calls/{session}/{verb}", post(verb))
         .route("/events", get(socket::open))
@@ -146,9 +147,12 @@ fn read_verb(name: &str, session_id: SessionId, body: VerbBody) -> Result<Verb, 
             let missing = || Refused::bad("`status` is missing; allowed: busy, cancelled, rejected");
             Verb::Reject { session_id, status: body.status.ok_or_else(missing)? }
         }
+        "show-still" => {
+            Verb::ShowStill { session_id, still: body.still.ok_or_else(|| Refused::bad("`still` is missing"))? }
+        }
         _other => {
-            let message =
-                "there is no such verb; known are accept, door-report, end, open, press-waiting, reject and token";
+            let message = "there is no such verb; known are accept, door-report, end, open, press-waiting, reject, \
+                           show-still and token";
             return Err(Refusal::new(ErrorCode::ErrNotFound, message).into());
         }
     })
@@ -259,6 +263,25 @@ async fn call(
         }
         Err(refusal) => Err(refusal.into()),
     }
+}
+
+/// What the door of a call saw: of one that is not over, or as the history has it.
+async fn still(
+    State(interface): State<Interface>,
+    Extension(peer): Extension<Peer>,
+    Path(session): Path<String>,
+    headers: HeaderMap,
+) -> Result<Jpeg, Refused> {
+    let device = caller(&interface, &peer, &headers)?;
+    let session_id = session_id(&session)?;
+    let asking = device.clone();
+    let refusal = match interface.handle.ask(|answer| Order::ReadStill { device: asking, session_id, answer }).await {
+        Ok(still) => return Ok(Jpeg(still.jpeg().to_vec())),
+        Err(refusal) => refusal,
+    };
+    let concern = Concern::of(&interface.handle.directory(), &device).ok_or_else(unauthorized)?;
+    let kept = interface.history.still(concern, session_id).await?;
+    Ok(Jpeg(kept.ok_or(refusal)?))
 }
 
 async fn active(

@@ -19,9 +19,10 @@ use crate::clock;
 use crate::config::hub::HistoryTable;
 use crate::ids::SessionId;
 use crate::moment::Moment;
-use crate::signaling::protocol::{Call, Receiver as Callee};
+use crate::signaling::protocol::{Call, Receiver as Callee, Still};
 
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
 CREATE TABLE entries (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     session TEXT NOT NULL,
@@ -40,7 +41,16 @@ CREATE TABLE history (
     call TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX history_by_time ON history (initiated_at);
-"];
+",
+    "
+CREATE TABLE stills (
+    session TEXT PRIMARY KEY REFERENCES history (session) ON DELETE CASCADE,
+    initiated_at INTEGER NOT NULL,
+    jpeg BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX stills_by_time ON stills (initiated_at);
+",
+];
 
 /// Records that wait for the disk. A disk that is slower for longer loses some of them, with an ERROR.
 pub const QUEUE: usize = 8192;
@@ -57,8 +67,11 @@ const CATCH_UP: Duration = Duration::from_secs(2);
 /// After a failed write the next try waits this long.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// Calls after which the history is cut to its bounds again.
+/// Calls after which the history is cut to its bounds again; it is also cut when nothing happened for [`QUIET`].
 const CUT_EVERY: u32 = 64;
+
+/// A picture must not outlive its time for long because nobody rings.
+const QUIET: Duration = Duration::from_secs(3600);
 
 /// What is kept.
 #[derive(Debug)]
@@ -67,7 +80,7 @@ enum Record {
         moment: Moment,
         entry: Box<Entry>,
     },
-    Archive(Box<Call>),
+    Archive(Box<Call>, Option<Still>),
     Forget(SessionId),
     /// Everything before it is on the disk, in a file that a power failure does not take back.
     Settle(SyncSender<()>),
@@ -77,7 +90,7 @@ impl Record {
     fn settled(self) -> Option<SyncSender<()>> {
         match self {
             Self::Settle(done) => Some(done),
-            Self::Entry { .. } | Self::Archive(_) | Self::Forget(_) => None,
+            Self::Entry { .. } | Self::Archive(..) | Self::Forget(_) => None,
         }
     }
 }
@@ -153,9 +166,9 @@ impl Log {
         self.send(Record::Entry { moment, entry: Box::new(entry) });
     }
 
-    /// Keeps a call that is over in the history.
-    pub fn archive(&self, call: Box<Call>) {
-        self.send(Record::Archive(call));
+    /// Keeps a call that is over in the history, with what the door saw, as far as pictures are kept.
+    pub fn archive(&self, call: Box<Call>, still: Option<Still>) {
+        self.send(Record::Archive(call, still));
     }
 
     /// The entries of this call are not needed any more.
@@ -205,9 +218,10 @@ impl Writer {
     fn run(mut self, inbox: &Receiver<Record>) {
         self.cut();
         loop {
-            let patience = if self.waiting.is_empty() { Duration::from_secs(3600) } else { RETRY };
+            let patience = if self.waiting.is_empty() { QUIET } else { RETRY };
             match inbox.recv_timeout(patience) {
                 Ok(record) => self.waiting.push_back(record),
+                Err(RecvTimeoutError::Timeout) if self.waiting.is_empty() => self.cut(),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -252,8 +266,11 @@ impl Writer {
         for record in self.waiting.iter().take(batch) {
             match record {
                 Record::Entry { moment, entry } => write_entry(&transaction, &self.boot, *moment, entry)?,
-                Record::Archive(call) => {
+                Record::Archive(call, still) => {
                     write_history(&transaction, call)?;
+                    if let Some(still) = still.as_ref().filter(|_| !self.keep.keep_stills.is_zero()) {
+                        write_still(&transaction, call, still)?;
+                    }
                     archived += 1;
                 }
                 Record::Settle(_) => {}
@@ -270,14 +287,19 @@ impl Writer {
 
     fn cut(&mut self) {
         self.archived = 0;
-        let oldest = clock::wall().saturating_sub(u64::try_from(self.keep.keep.as_millis()).unwrap_or(u64::MAX));
+        let now = clock::wall();
+        let before = |age: Duration| now.saturating_sub(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+        let oldest = before(self.keep.keep);
         let by_age = self.connection.execute("DELETE FROM history WHERE initiated_at < ?1", [oldest]);
+        // All of them, where none is kept any more.
+        let oldest = before(self.keep.keep_stills);
+        let stills = self.connection.execute("DELETE FROM stills WHERE initiated_at < ?1", [oldest]);
         let by_number = self.connection.execute(
             "DELETE FROM history WHERE session IN
                 (SELECT session FROM history ORDER BY initiated_at DESC LIMIT -1 OFFSET ?1)",
             [self.keep.max_calls],
         );
-        if let Err(error) = by_age.and(by_number) {
+        if let Err(error) = by_age.and(by_number).and(stills) {
             warn!(%error, "the history cannot be cut");
         }
     }
@@ -307,6 +329,13 @@ fn write_history(transaction: &Transaction<'_>, call: &Call) -> Result<(), rusql
     let session = call.session_id.to_string();
     let (door, initiator) = (call.door.as_str(), call.initiator.uid.as_str());
     transaction.prepare_cached(sql)?.execute(params![session, call.initiated_at, door, initiator, user, guid, text])?;
+    Ok(())
+}
+
+fn write_still(transaction: &Transaction<'_>, call: &Call, still: &Still) -> Result<(), rusqlite::Error> {
+    let sql = "INSERT OR REPLACE INTO stills (session, initiated_at, jpeg) VALUES (?1, ?2, ?3)";
+    let key = params![call.session_id.to_string(), call.initiated_at, still.jpeg()];
+    transaction.prepare_cached(sql)?.execute(key)?;
     Ok(())
 }
 

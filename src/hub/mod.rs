@@ -31,6 +31,7 @@ pub mod patience;
 pub mod server;
 pub mod sessions;
 pub mod socket;
+pub mod stills;
 pub mod store;
 pub mod switchboard;
 pub mod tls;

@@ -10,7 +10,9 @@ use super::auth::read_credential;
 use super::directory::Directory;
 use crate::ids::{DeviceId, SessionId};
 use crate::signaling::identity::Me;
-use crate::signaling::protocol::{Call, ClientFrame, DoorNotice, ErrorCode, Refusal, Seen, VerbAnswer, VerbRequest};
+use crate::signaling::protocol::{
+    Call, ClientFrame, DoorNotice, ErrorCode, Refusal, Seen, Still, VerbAnswer, VerbRequest,
+};
 
 /// Frames that wait for one connection. One that is slower is closed, so that nobody else waits for it. A door with four
 /// viewers gets some hundred candidates in one moment; they take memory only while they wait.
@@ -74,6 +76,15 @@ pub enum Order {
         session_id: SessionId,
         /// The call, if it is one of theirs.
         answer: oneshot::Sender<Result<Call, Refusal>>,
+    },
+    /// A device asks what the door of a call saw.
+    ReadStill {
+        /// Which device.
+        device: DeviceId,
+        /// Which call.
+        session_id: SessionId,
+        /// The picture, if there is one and this device may see the door.
+        answer: oneshot::Sender<Result<Still, Refusal>>,
     },
     /// A device asks for the calls it is in.
     ReadActive {

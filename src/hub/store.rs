@@ -91,6 +91,8 @@ fn prepare(connection: &Connection, commit: Commit) -> Result<(), StoreError> {
         },
     )?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // What is deleted is gone from the file, too: pictures, subscriptions, credentials.
+    connection.pragma_update(None, "secure_delete", true)?;
     Ok(())
 }
 

@@ -18,13 +18,15 @@ use super::metrics::Metrics;
 use super::observer::Observer;
 use super::orders::{ConnectionId, Order, Outgoing, unauthorized};
 use super::sessions::{Sessions, TOKEN_LIFETIME};
+use super::stills::Stills;
 use crate::clock;
 use crate::ids::{DeviceId, PeerId, RequestKey, SessionId, Uid};
 use crate::moment::Moment;
 use crate::signaling::identity::{Me, NamedDoor, NamedGroup, UserKind};
 use crate::signaling::protocol::{
     Call, CallStatus, CallType, ClientFrame, DoorNotice, ErrorCode, HubFrame, IceServer, Leg, Metadata,
-    PROTOCOL_VERSION, Receiver, Refusal, RejectStatus, Role, Seen, SessionToken, Signal, Verb, VerbAnswer, VerbRequest,
+    PROTOCOL_VERSION, Receiver, Refusal, RejectStatus, Role, Seen, SessionToken, Signal, Still, Verb, VerbAnswer,
+    VerbRequest,
 };
 
 /// What the loop is told once.
@@ -46,6 +48,7 @@ pub struct Switchboard {
     exchange: Exchange,
     connections: Connections,
     sessions: Sessions,
+    stills: Stills,
     directory: watch::Receiver<Arc<Directory>>,
     known: Arc<Directory>,
     log: Log,
@@ -69,7 +72,9 @@ impl Switchboard {
         let known = directory.borrow().clone();
         let (connections, sessions) = (Connections::new(metrics.clone()), Sessions::default());
         let observer = Observer::new(metrics.clone());
-        let mut board = Self { exchange, connections, sessions, directory, known, log, logged, observer, settings };
+        let stills = Stills::default();
+        let mut board =
+            Self { exchange, connections, sessions, stills, directory, known, log, logged, observer, settings };
         let open = board.exchange.open_calls();
         board.observer.took_up(open.len());
         if !open.is_empty() {
@@ -115,6 +120,7 @@ impl Switchboard {
             Order::Notice { device, notices } => self.notice(&device, notices),
             Order::Verb { device, request, answer } => drop(answer.send(self.verb(&device, *request))),
             Order::ReadCall { device, session_id, answer } => drop(answer.send(self.party(session_id, &device))),
+            Order::ReadStill { device, session_id, answer } => drop(answer.send(self.still(session_id, &device))),
             Order::ReadActive { device, answer } => drop(answer.send(Ok(self.exchange.active_calls(&device)))),
             Order::Beat { answer } => drop(answer.send(Ok(()))),
             Order::ReadMe { device, answer } => drop(answer.send(self.me(&device).ok_or_else(unauthorized))),
@@ -166,7 +172,8 @@ impl Switchboard {
                 info!(session_id = %call.session_id, door = %call.door, status = ?call.status, reason = ?call.end_reason,
                     duration = call.duration, "call over");
                 self.sessions.forget_call(call.session_id);
-                self.log.archive(call);
+                let still = self.stills.take(call.session_id);
+                self.log.archive(call, still);
             }
             Output::Deliver { to, event } => self.connections.send_all(&to, &HubFrame::Event(event)),
             Output::Revoke { session_id, devices } => {
@@ -407,9 +414,24 @@ impl Switchboard {
             Verb::PressWaiting { session_id, metadata } => (session_id, Change::PressWaiting { leg, key, metadata }),
             Verb::Reject { session_id, status } => (session_id, Change::Reject { leg, key, status }),
             Verb::ReportDoor { session_id, report } => (session_id, Change::ReportDoor { leg, key, report }),
+            Verb::ShowStill { session_id, still } => return self.show_still(session_id, leg, key, still),
         };
         self.party(session_id, device)?;
         self.answered(session_id, change)
+    }
+
+    /// Kept where it is allowed, and only then: nobody asks for it before this turn of the loop is over.
+    fn show_still(
+        &mut self,
+        session_id: SessionId,
+        leg: Leg,
+        key: RequestKey,
+        still: Still,
+    ) -> Result<VerbAnswer, Refusal> {
+        self.party(session_id, &leg.device_id)?;
+        let answer = self.answered(session_id, Change::ShowStill { leg, key })?;
+        self.stills.show(session_id, still);
+        Ok(answer)
     }
 
     fn answered(&mut self, session_id: SessionId, change: Change) -> Result<VerbAnswer, Refusal> {
@@ -475,6 +497,13 @@ impl Switchboard {
         let concerns = self.exchange.calls_of(device).contains(&session_id);
         let call = concerns.then(|| self.exchange.call(session_id)).flatten();
         call.ok_or_else(|| Refusal::new(ErrorCode::ErrCallSessionNotFound, format!("there is no call {session_id}")))
+    }
+
+    /// What the door of a call that is not over saw, for whoever may see the door now.
+    fn still(&self, session_id: SessionId, device: &DeviceId) -> Result<Still, Refusal> {
+        let may_see = self.exchange.role(session_id, device).is_some();
+        let still = may_see.then(|| self.stills.of(session_id)).flatten().cloned();
+        still.ok_or_else(|| Refusal::new(ErrorCode::ErrNotFound, "there is no still picture of this call"))
     }
 
     fn me(&self, device: &DeviceId) -> Option<Me> {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{PeerId, SessionId};
 use crate::media::pipeline::MediaSettings;
 use crate::panel::fault::Fault;
-use crate::signaling::protocol::{IceServer, Signal};
+use crate::signaling::protocol::{IceServer, Signal, Still};
 
 /// What the door orders.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -142,6 +142,13 @@ pub enum Report {
         peer: PeerId,
         /// What.
         signal: Signal,
+    },
+    /// The camera's first good picture of a session, once per session.
+    StillTaken {
+        /// Which call.
+        session_id: SessionId,
+        /// What it shows.
+        still: Still,
     },
     /// What the speaker plays, ten times a second while it plays anything, and once when it falls silent.
     SpeakerLevel {

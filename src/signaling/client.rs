@@ -518,7 +518,8 @@ async fn read_answer(verb: &Verb, response: reqwest::Response) -> Result<Result<
         | Verb::Open { .. }
         | Verb::PressWaiting { .. }
         | Verb::Reject { .. }
-        | Verb::ReportDoor { .. } => {
+        | Verb::ReportDoor { .. }
+        | Verb::ShowStill { .. } => {
             serde_json::from_slice::<CallBody>(&body).map(|body| VerbAnswer::Call(Box::new(body.call)))
         }
     };

@@ -432,7 +432,8 @@ impl Link {
             | Verb::Open { .. }
             | Verb::PressWaiting { .. }
             | Verb::Reject { .. }
-            | Verb::ReportDoor { .. } => self.tell(Told::Answered { request: pending.request, result }),
+            | Verb::ReportDoor { .. }
+            | Verb::ShowStill { .. } => self.tell(Told::Answered { request: pending.request, result }),
         }
     }
 

@@ -15,11 +15,13 @@ use crate::redacted::Redacted;
 mod frame;
 mod refusal;
 mod release;
+mod still;
 mod verb;
 
 pub use frame::{ClientFrame, HubFrame, Seen, Signal};
 pub use refusal::{ErrorBody, ErrorCode, Refusal, RefusalDetails};
 pub use release::{DoorNotice, DoorReport, DoorState, NonceAnswer, Opener, OpeningRefusal};
+pub use still::{MAX_STILL, Still, StillError};
 pub use verb::{
     AuditBody, AuditKept, CallBody, IceServer, InitiateBody, SessionToken, Verb, VerbAnswer, VerbBody, VerbRequest,
 };
@@ -222,6 +224,9 @@ pub struct Call {
     pub participants: Vec<Participant>,
     /// Words of the caller.
     pub metadata: Metadata,
+    /// When the door showed a still picture, which can be asked for; milliseconds since 1970 by the hub's clock.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub still_at: Option<u64>,
     /// The last log entry folded into this picture.
     pub entry: EntryNumber,
 }
@@ -268,7 +273,7 @@ pub enum EventKind {
         /// The call, with end reason and duration.
         call: Box<Call>,
     },
-    /// To everybody in it: its metadata changed.
+    /// To everybody who rings or talks, except the door: there is a still picture.
     CallUpdated {
         /// The call.
         call: Box<Call>,

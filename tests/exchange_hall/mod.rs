@@ -105,6 +105,11 @@ pub fn door_says(name: &str, key: &str, report: DoorReport) -> Change {
     Change::ReportDoor { leg: leg(name), key: key.parse().expect("a word"), report }
 }
 
+/// A door shows what its camera saw.
+pub fn show_still(name: &str, key: &str) -> Change {
+    Change::ShowStill { leg: leg(name), key: key.parse().expect("a word") }
+}
+
 pub fn join(name: &str) -> Change {
     Change::Join { leg: leg(name), keeps: None }
 }
@@ -433,7 +438,8 @@ pub fn actor(change: &Change) -> Option<DeviceId> {
         | Change::Open { leg, .. }
         | Change::PressWaiting { leg, .. }
         | Change::Reject { leg, .. }
-        | Change::ReportDoor { leg, .. } => Some(leg.device_id.clone()),
+        | Change::ReportDoor { leg, .. }
+        | Change::ShowStill { leg, .. } => Some(leg.device_id.clone()),
         Change::Initiate(initiation) => Some(initiation.initiator.device_id.clone()),
         _ => None,
     }

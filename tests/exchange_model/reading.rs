@@ -155,7 +155,8 @@ impl Reading {
             | Change::End { leg, key, .. }
             | Change::Open { leg, key, .. }
             | Change::Reject { leg, key, .. }
-            | Change::ReportDoor { leg, key, .. } => (leg, key),
+            | Change::ReportDoor { leg, key, .. }
+            | Change::ShowStill { leg, key } => (leg, key),
             other => return self.fact(other),
         };
         let id = &leg.device_id;
@@ -239,6 +240,12 @@ impl Reading {
                     }
                 };
                 self.tell(to, name);
+                Ok(())
+            }
+            (Change::ShowStill { .. }, _) if self.door() != Some(id.clone()) => Err(ErrorCode::ErrForbidden),
+            (Change::ShowStill { .. }, _) => {
+                let to: BTreeSet<DeviceId> = self.ringing().into_iter().chain(self.inside.iter().cloned()).collect();
+                self.tell(to.into_iter().filter(|other| other != id), "callUpdated");
                 Ok(())
             }
             (other, _) => panic!("no verb: {other:?}"),

@@ -27,7 +27,7 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => (0..6u8, 0..6u8, 1..=CALLS, 0..3u8, any::<u8>())
             .prop_map(|(kind, who, session, key, offline)| Step::Initiate { kind, who, session, key, offline }),
-        16 => (prop_oneof![3 => Just(1), 1 => 1..=CALLS], 0..9u8, 0..13u8, 0..3u8).prop_map(|(call, who, what, key)| Step::Entry { call, who, what, key }),
+        16 => (prop_oneof![3 => Just(1), 1 => 1..=CALLS], 0..9u8, 0..14u8, 0..3u8).prop_map(|(call, who, what, key)| Step::Entry { call, who, what, key }),
         2 => (0..9u8).prop_map(Step::Lose),
         2 => (0..9u8).prop_map(Step::Find),
         1 => (0..9u8).prop_map(Step::Reload),
@@ -83,6 +83,7 @@ pub fn change(who: u8, what: u8, key: u8) -> Change {
             let (by, opening) = (leg(RESIDENTS[usize::from(who % 6)]), key.parse().expect("a word"));
             door_says(name, &key, DoorReport::Refused { by, opening, reason: OpeningRefusal::Tampered })
         }
+        12 => show_still(name, &key),
         _ if who.is_multiple_of(2) => door_says(name, &key, DoorReport::Contact { state: DoorState::Opened }),
         _ => {
             let opener = Opener::RequestToExit {};

@@ -189,3 +189,36 @@ fn both_call_each_other() {
             archive ended residentHungUp after 0 s, front-panel ended, ben-phone ended
     ");
 }
+
+#[test]
+fn a_still_follows_the_ring() {
+    let mut scribe = Scribe::call(family());
+    scribe.pass(300).say(reject("anna-phone", "a1", RejectStatus::Rejected)).say(show_still("front-panel", "f1"));
+    scribe.say(show_still("front-panel", "f1")).say(show_still("ben-phone", "b1"));
+    scribe.pass(1000).say(gone("ben-phone")).say(reachable("ben-phone", 1)).say(accept("ben-phone", "b2"));
+    scribe.say(show_still("front-panel", "f2"));
+    insta::assert_snapshot!(scribe.end(), @r#"
+    0.000 front-panel initiate group flat
+            = initiated
+            → anna-phone anna-tablet ben-phone: incomingCallReceived #1 for 45000 ms
+    0.300 anna-phone reject "rejected"
+            = initiated, anna-phone rejected
+            → anna-tablet: incomingCallCancelled #2 initiated, anna-phone rejected
+    0.300 front-panel shows a still
+            = initiated, anna-phone rejected
+            → ben-phone: callUpdated #3 initiated, anna-phone rejected
+    0.300 front-panel shows a still
+            = initiated, anna-phone rejected
+    0.300 ben-phone shows a still
+            = ERR_FORBIDDEN (initiated, anna-phone rejected)
+    1.300 ben-phone gone
+    1.300 ben-phone reachable, has seen #1
+            → ben-phone: callUpdated #3 initiated, anna-phone rejected
+    1.300 ben-phone accept
+            = ongoing, anna-phone rejected, front-panel ongoing, ben-phone ongoing
+            → front-panel: outgoingCallAccepted #8 by ben-phone
+    1.300 front-panel shows a still
+            = ongoing, anna-phone rejected, front-panel ongoing, ben-phone ongoing
+            → ben-phone: callUpdated #9 ongoing, anna-phone rejected, front-panel ongoing, ben-phone ongoing
+    "#);
+}

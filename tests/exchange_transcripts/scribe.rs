@@ -79,6 +79,7 @@ fn words_of_change(change: &Change) -> String {
         Change::Reachable { device_id, seen } => format!("{device_id} reachable, has seen #{seen}"),
         Change::Reject { leg, status, .. } => format!("{} reject {}", leg.device_id, to_json(status)),
         Change::Restarted => "hub restarted".to_owned(),
+        Change::ShowStill { leg, .. } => format!("{} shows a still", leg.device_id),
     }
 }
 

@@ -166,6 +166,16 @@ impl Device {
         self.send(self.http.get(self.url(path)), true).await
     }
 
+    /// Status, kind and bytes of what the door of this call saw.
+    pub async fn still(&self, session: SessionId) -> (u16, String, Vec<u8>) {
+        let bearer = format!("Bearer {}", self.credential);
+        let request = self.http.get(self.url(&format!("/v1/calls/{session}/still"))).header(AUTHORIZATION, bearer);
+        let response = timeout(DEADLINE, request.send()).await.expect("in time").expect("the hub answers");
+        let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let (status, kind) = (response.status().as_u16(), kind.to_owned());
+        (status, kind, response.bytes().await.expect("the hub answers").to_vec())
+    }
+
     pub async fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
         self.send(self.http.post(self.url(path)).body(body), true).await
     }

@@ -88,6 +88,7 @@ pub fn call(number: u8, status: CallStatus) -> Call {
         duration: None,
         participants: Vec::new(),
         metadata: Metadata::new(),
+        still_at: None,
         entry: EntryNumber(1),
     }
 }
@@ -295,6 +296,7 @@ fn verb_line(request: &VerbRequest) -> String {
             format!("pressWaiting {} {}", short(*session_id), metadata["button"])
         }
         Verb::Reject { session_id, status } => format!("reject {} {status:?}", short(*session_id)),
+        Verb::ShowStill { session_id, .. } => format!("show still {}", short(*session_id)),
     };
     format!("{what} #{}", counter(&request.key))
 }
@@ -332,6 +334,7 @@ pub fn event_line(event: &Event) -> String {
             format!("{} {} of {device_id} for {peer}", short(*session_id), signal_word(signal))
         }
         Event::DevicesChanged { at_fault } => format!("devices at fault {at_fault}"),
+        Event::StillTaken { session_id, .. } => format!("{} still taken", short(*session_id)),
         Event::StuckChanged { button, stuck } => format!("{button} stuck {stuck}"),
         Event::VerbAnswered { request, result: Ok(call) } => {
             format!("answer to {}: {} {:?}", verb_line(request), short(call.session_id), call.status)

@@ -2,7 +2,7 @@
 
 use doorward::call::{Event, PressAgain, Rules};
 use doorward::ids::{EntryNumber, PeerId};
-use doorward::signaling::protocol::{Call, CallStatus, EndReason, ErrorCode};
+use doorward::signaling::protocol::{Call, CallStatus, EndReason, ErrorCode, Still};
 use insta::assert_snapshot;
 
 use super::bench;
@@ -338,5 +338,24 @@ fn calls_that_are_nobodys_are_closed_when_the_hub_is_back() {
                ask reject s3 Cancelled #1
                ask end s4 #2
                ask end s5 #3
+    ");
+}
+
+#[test]
+fn the_first_still_of_an_own_call_is_shown_and_no_other() {
+    let mut bench = bench();
+    let still = Still::new(&[0xff, 0xd8, 0xff, 0xff, 0xd9]).expect("it begins and ends as a JPEG");
+    let taken = |number| Event::StillTaken { session_id: session(number), still: still.clone() };
+    bench.rings().so_far().happens(taken(2)).happens(taken(1)).happens(taken(1));
+    assert_snapshot!(bench.transcript(), @r"
+    0.000s > s2 still taken
+    0.000s > s1 still taken
+               ask show still s1 #2
+    0.000s > s1 still taken
+    ");
+    let mut bench = Bench::new(Rules { early_picture: false, ..rules() });
+    bench.rings().so_far().happens(taken(1));
+    assert_snapshot!(bench.transcript(), @r"
+    0.000s > s1 still taken
     ");
 }

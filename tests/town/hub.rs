@@ -352,6 +352,7 @@ impl Hub {
             Verb::ReportDoor { session_id, report } => (session_id, Change::ReportDoor { leg, key, report }),
             Verb::PressWaiting { session_id, metadata } => (session_id, Change::PressWaiting { leg, key, metadata }),
             Verb::Reject { session_id, status } => (session_id, Change::Reject { leg, key, status }),
+            Verb::ShowStill { session_id, .. } => (session_id, Change::ShowStill { leg, key }),
         };
         self.party(session_id, who)?;
         self.answered(now, session_id, change)

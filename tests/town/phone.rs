@@ -512,7 +512,8 @@ impl Town {
                 | Verb::KeepAudit { .. }
                 | Verb::Open { .. }
                 | Verb::PressWaiting { .. }
-                | Verb::ReportDoor { .. },
+                | Verb::ReportDoor { .. }
+                | Verb::ShowStill { .. },
                 _,
             ) => {}
         }

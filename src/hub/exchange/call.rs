@@ -171,6 +171,8 @@ pub(super) struct CallState {
     /// Members that do not want to answer.
     pub refusals: BTreeMap<Uid, RejectStatus>,
     pub participants: Vec<Participant>,
+    /// When the door showed its picture.
+    pub still_at: Option<u64>,
     pub verdicts: BTreeMap<DeviceId, VecDeque<(RequestKey, Verdict)>>,
     pub told: Vec<Told>,
 }
@@ -283,6 +285,7 @@ impl CallState {
             duration,
             participants: self.participants.clone(),
             metadata: self.initiation.metadata.clone(),
+            still_at: self.still_at,
             entry: self.number,
         }
     }

@@ -120,6 +120,13 @@ pub enum Change {
         /// What.
         report: DoorReport,
     },
+    /// The door shows a still picture. The picture itself is no part of the log: only that there is one.
+    ShowStill {
+        /// The door.
+        leg: Leg,
+        /// Idempotency key.
+        key: RequestKey,
+    },
     /// The hub started again: every connection was lost, and perhaps the last entries too. Appended once per start to each
     /// of [`open_calls`](super::Exchange::open_calls). Numbers go on after a gap, so that none is ever given to two events.
     Restarted,
@@ -136,7 +143,8 @@ impl Change {
             | Self::Open { .. }
             | Self::PressWaiting { .. }
             | Self::Reject { .. }
-            | Self::ReportDoor { .. } => true,
+            | Self::ReportDoor { .. }
+            | Self::ShowStill { .. } => true,
             Self::Absent { .. }
             | Self::Acknowledge { .. }
             | Self::Expire

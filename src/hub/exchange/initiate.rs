@@ -145,6 +145,7 @@ impl CallState {
             devices,
             refusals: BTreeMap::new(),
             participants: Vec::new(),
+            still_at: None,
             verdicts: BTreeMap::new(),
             told: Vec::new(),
         }

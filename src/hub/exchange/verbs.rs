@@ -5,7 +5,8 @@ use super::{Change, Output};
 use crate::ids::{DeviceId, Nonce, RequestKey};
 use crate::redacted::Redacted;
 use crate::signaling::protocol::{
-    CallStatus, DoorReport, EndReason, ErrorCode, EventKind, Leg, Metadata, ParticipantState, Refusal, RejectStatus,
+    CallStatus, CallType, DoorReport, EndReason, ErrorCode, EventKind, Leg, Metadata, ParticipantState, Refusal,
+    RejectStatus,
 };
 
 impl CallState {
@@ -32,6 +33,7 @@ impl CallState {
             Change::ReportDoor { leg, key, report } => {
                 self.verb(turn, &leg, key, |call, turn, leg| call.door_reported(turn, leg, report));
             }
+            Change::ShowStill { leg, key } => self.verb(turn, &leg, key, Self::show_still),
             Change::Initiate(_) => debug_assert!(false, "the first entry makes the call"),
             Change::Absent { device_id, lost_by } => self.absent(turn, &device_id, lost_by),
             Change::Acknowledge { device_id } => self.acknowledge(turn, &device_id),
@@ -315,6 +317,24 @@ impl CallState {
                 self.tell(turn, to, EventKind::OpeningRefused { opening, reason });
             }
         }
+        Ok(())
+    }
+
+    // ----------------------------------------------------------------------------------------------------------- still
+
+    /// Whoever rings or talks learns that there is a picture, and may ask for it.
+    fn show_still(&mut self, turn: &mut Turn, leg: &Leg) -> Verdict {
+        if self.door_device() != Some(&leg.device_id) {
+            return objection(ErrorCode::ErrForbidden, "only the door of this call shows its picture");
+        }
+        if self.initiation.call_type == CallType::Audio {
+            return objection(ErrorCode::ErrBadRequest, "a call without picture has no still");
+        }
+        self.still_at = Some(turn.wall);
+        let to = self.those(|device| {
+            matches!(device.standing, Standing::Ringing | Standing::In) && device.leg.device_id != leg.device_id
+        });
+        self.tell(turn, to, EventKind::CallUpdated { call: Box::new(self.picture()) });
         Ok(())
     }
 

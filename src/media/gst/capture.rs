@@ -16,8 +16,8 @@ use super::assembly::{AssemblyError, Branch};
 use super::event::Event;
 use super::progress::Progress;
 use super::timeline::Timeline;
-use super::{bus, frame_counter};
-use crate::media::pipeline::{Element, FRAME_COUNTER};
+use super::{bus, frame_counter, still};
+use crate::media::pipeline::{Element, FRAME_COUNTER, RAW_PICTURES};
 use crate::media::protocol::Device;
 use crate::panel::fault::Fault;
 
@@ -90,6 +90,13 @@ impl Capture {
     pub(super) fn force_key_unit(&self) {
         let event = gst_video::UpstreamForceKeyUnitEvent::builder().all_headers(true).build();
         self.producer.appsink().static_pad("sink").expect("every sink has one").push_event(event);
+    }
+
+    /// The first good picture from now on comes as an event. A placeholder has none, nor a camera that encodes by itself.
+    pub(super) fn watch_for_still(&self, events: &Sender<Event>) {
+        if let (false, Some(element)) = (self.is_placeholder, self.pipeline.by_name(RAW_PICTURES)) {
+            still::watch(&element.static_pad("sink").expect("a queue has one"), self.opened, events);
+        }
     }
 
     /// The source stopped giving anything.

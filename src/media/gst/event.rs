@@ -1,11 +1,13 @@
 //! Everything that reaches the worker's loop. Events name their source; what they mean is decided by the loop alone.
 
+use gstreamer as gst;
 use gstreamer_webrtc::{WebRTCPeerConnectionState, WebRTCSessionDescription};
 
 use super::level::Level;
-use crate::ids::PeerId;
+use crate::ids::{PeerId, SessionId};
 use crate::media::protocol::Order;
 use crate::panel::fault::Fault;
+use crate::signaling::protocol::Still;
 
 /// Something to be done by the loop.
 pub(super) enum Event {
@@ -25,6 +27,10 @@ pub(super) enum Event {
     Order(Order),
     /// Something happened to a connection.
     Peer { peer: PeerId, event: PeerEvent },
+    /// A camera's picture is as it should be: a still can be made of it.
+    PictureSettled { opened: u64, picture: gst::Sample },
+    /// A still was made for this session.
+    StillMade { session_id: SessionId, still: Still },
     /// The speaker's pipeline broke. The number tells an earlier one from the present one.
     SpeakerFailed { opened: u64, fault: Fault },
     /// A tenth of a second of sound went to the speaker.

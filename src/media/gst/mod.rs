@@ -24,6 +24,7 @@ mod presence;
 mod progress;
 mod sources;
 mod speaker;
+mod still;
 mod studio;
 mod succession;
 mod timeline;

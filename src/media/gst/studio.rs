@@ -21,6 +21,7 @@ use super::place::{Maker, Source};
 use super::presence::{Change, Presence};
 use super::sources::{Hands, Sources};
 use super::speaker::{Condition, Speaker};
+use super::still;
 use super::timeline::Timeline;
 use crate::ids::{PeerId, SessionId};
 use crate::media::pipeline::{Encoder, MediaSettings};
@@ -61,6 +62,8 @@ enum Stage {
 
 struct Session {
     id: SessionId,
+    /// A still of it was made, or is being made.
+    still_taken: bool,
     peers: BTreeMap<PeerId, Peer>,
 }
 
@@ -136,6 +139,9 @@ impl Studio {
             Event::CaptureFlows { opened } => {
                 let source = self.with_sources(now, |sources, hands| sources.flows(opened, hands));
                 self.feed(source);
+                if source == Some(Source::Camera) {
+                    self.watch_for_still();
+                }
             }
             Event::CaptureOpened { opened } => {
                 if self.sources.opened(opened) {
@@ -144,6 +150,8 @@ impl Studio {
             }
             Event::Closed(number) => self.closed(number, now),
             Event::Peer { peer, event } => self.hear_peer(peer, event, now),
+            Event::PictureSettled { opened, picture } => self.make_still(opened, picture),
+            Event::StillMade { session_id, still } => self.reports.send(Report::StillTaken { session_id, still }),
             Event::SpeakerLevel(level) => {
                 let sounds = level.dbfs > super::level::SILENCE;
                 // Also the first silence after a sound: whoever shows the level must not keep showing the last one.
@@ -242,11 +250,29 @@ impl Studio {
             Stage::Idle => {}
             Stage::Stopping { .. } => return,
         }
-        self.stage = Stage::Running(Session { id: session_id, peers: BTreeMap::new() });
+        self.stage = Stage::Running(Session { id: session_id, still_taken: false, peers: BTreeMap::new() });
         if picture {
             self.open_source(Source::Camera, now);
+            self.watch_for_still();
         }
         self.open_speaker(now);
+    }
+
+    /// A session has one still, of the camera itself: what stands in for it has nothing to show.
+    fn watch_for_still(&self) {
+        if let (Stage::Running(Session { still_taken: false, .. }), Some(capture)) =
+            (&self.stage, self.sources.on_air(Source::Camera))
+        {
+            capture.watch_for_still(&self.events);
+        }
+    }
+
+    fn make_still(&mut self, opened: u64, picture: gst::Sample) {
+        let Stage::Running(session) = &mut self.stage else { return };
+        let of_now = self.sources.on_air(Source::Camera).is_some_and(|capture| capture.opened == opened);
+        if of_now && !std::mem::replace(&mut session.still_taken, true) {
+            still::make(session.id, picture, self.events.clone());
+        }
     }
 
     fn stop_session(&mut self, session_id: SessionId, now: Instant) {

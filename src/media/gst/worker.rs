@@ -100,8 +100,10 @@ impl Worker {
             | Event::CaptureOpened { .. }
             | Event::Closed(_)
             | Event::Peer { .. }
+            | Event::PictureSettled { .. }
             | Event::SpeakerFailed { .. }
-            | Event::SpeakerLevel(_)) => {
+            | Event::SpeakerLevel(_)
+            | Event::StillMade { .. }) => {
                 if let State::Working(studio) = &mut self.state {
                     studio.hear(event, Instant::now());
                 }

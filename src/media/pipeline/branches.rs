@@ -28,6 +28,8 @@ const PLAYBACK_BUFFER: i64 = 80_000;
 pub const FRAME_COUNTER: &str = "frame-counter";
 /// Name of the element behind which the speaker's sound is mixed.
 pub const MIXING_POINT: &str = "mixing-point";
+/// Name of the element into which pictures go before they are encoded.
+pub const RAW_PICTURES: &str = "raw-pictures";
 /// What the offer says about the sound.
 #[must_use]
 pub fn offered_sound() -> Caps {
@@ -264,6 +266,7 @@ fn asked_of(pcm: &AlsaPcm) -> Option<Element> {
 fn encoded(video: &VideoSettings, encoder: Encoder) -> Vec<Element> {
     // An encoder that is late loses old pictures, never delays new ones.
     let queue = element("queue")
+        .named(RAW_PICTURES)
         .with("leaky", Value::Word("downstream"))
         .with("max-size-buffers", Value::Number(2))
         .with("max-size-bytes", Value::Number(0))
@@ -333,7 +336,7 @@ mod tests {
         insta::assert_snapshot!(written(&picture(&CameraSource::Test, &VIDEO, Encoder::Vp8)), @"
         videotestsrc is-live=true pattern=ball
         capsfilter name=frame-counter caps=video/x-raw,format=I420,width=640,height=480,framerate=25/1,pixel-aspect-ratio=1/1
-        queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0
+        queue name=raw-pictures leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0
         vp8enc name=video-encoder deadline=1 cpu-used=-8 threads=1 end-usage=cbr target-bitrate=800000 keyframe-max-dist=2000 error-resilient=default lag-in-frames=0 buffer-size=600 buffer-initial-size=400 buffer-optimal-size=500 static-threshold=1 max-intra-bitrate=300 min-force-key-unit-interval=100000000
         ");
     }
@@ -349,7 +352,7 @@ mod tests {
         videorate skip-to-first=true
         capsfilter caps=video/x-raw,format=I420,width=640,height=480,framerate=25/1,pixel-aspect-ratio=1/1
         clocksync
-        queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0
+        queue name=raw-pictures leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0
         openh264enc name=video-encoder rate-control=bitrate bitrate=800000 complexity=low gop-size=2000 multi-thread=1 usage-type=camera min-force-key-unit-interval=100000000
         capsfilter caps=video/x-h264,profile=constrained-baseline
         h264parse config-interval=-1
@@ -367,7 +370,7 @@ mod tests {
         videoscale add-borders=true
         imagefreeze is-live=true
         capsfilter caps=video/x-raw,format=I420,width=640,height=480,framerate=25/1,pixel-aspect-ratio=1/1
-        queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0
+        queue name=raw-pictures leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0
         v4l2h264enc name=video-encoder extra-controls={"repeat_sequence_header": 1, "video_bitrate": 800000, "h264_i_frame_period": 2000}
         capsfilter caps=video/x-h264,profile=constrained-baseline,level=3.1
         h264parse config-interval=-1
@@ -392,7 +395,7 @@ mod tests {
         videoconvert
         videoscale add-borders=true
         capsfilter caps=video/x-raw,format=I420,width=640,height=480,framerate=25/1,pixel-aspect-ratio=1/1
-        queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0
+        queue name=raw-pictures leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0
         --
         v4l2src device="/dev/v4l/by-id/usb-046d_HD_Pro-video-index0"
         capsfilter caps=image/jpeg,width=1280,height=720,framerate=30/1
@@ -408,7 +411,7 @@ mod tests {
         videoconvert
         videoscale add-borders=true
         capsfilter caps=video/x-raw,format=I420,width=640,height=480,framerate=25/1,pixel-aspect-ratio=1/1
-        queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0
+        queue name=raw-pictures leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0
         "#);
     }
 
@@ -472,7 +475,7 @@ mod tests {
         insta::assert_snapshot!(written(&elements), @"
         videotestsrc is-live=true pattern=black
         capsfilter name=frame-counter caps=video/x-raw,format=I420,width=640,height=480,framerate=25/1,pixel-aspect-ratio=1/1
-        queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0
+        queue name=raw-pictures leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0
         x264enc name=video-encoder tune=zerolatency speed-preset=ultrafast bitrate=800 key-int-max=2000 threads=1 bframes=0 vbv-buf-capacity=300 min-force-key-unit-interval=100000000
         capsfilter caps=video/x-h264,profile=constrained-baseline
         h264parse config-interval=-1

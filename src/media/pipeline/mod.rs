@@ -8,14 +8,17 @@ mod branches;
 mod device;
 mod element;
 mod encoder;
+mod still;
 
 pub use branches::{
-    FRAME_COUNTER, MIXING_POINT, SAMPLE_RATE, SAMPLES_PER_PIECE, SOUND_PAYLOAD, VIDEO_PAYLOAD, offered_sound, picture,
-    picture_packets, placeholder_picture, placeholder_sound, sound, sound_packets, speaker, voice,
+    FRAME_COUNTER, MIXING_POINT, RAW_PICTURES, SAMPLE_RATE, SAMPLES_PER_PIECE, SOUND_PAYLOAD, VIDEO_PAYLOAD,
+    offered_sound, picture, picture_packets, placeholder_picture, placeholder_sound, sound, sound_packets, speaker,
+    voice,
 };
 pub use device::{AlsaPcm, LibcameraCamera, PictureSize, PixelFormat, V4l2Camera, plugin_package};
 pub use element::{Caps, Element, Field, Value};
 pub use encoder::{Encoder, MissingElement, VIDEO_ENCODER};
+pub use still::{Exposure, STILLS, StillSettings, still_picture};
 
 use serde::{Deserialize, Serialize};
 

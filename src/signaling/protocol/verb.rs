@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Call, CallType, DoorReport, EndReason, Metadata, Receiver, RejectStatus, Role, to_json};
+use super::{Call, CallType, DoorReport, EndReason, Metadata, Receiver, RejectStatus, Role, Still, to_json};
 use crate::ids::{Nonce, RequestKey, SessionId};
 use crate::redacted::Redacted;
 
@@ -69,6 +69,13 @@ pub enum Verb {
         /// What.
         report: DoorReport,
     },
+    /// From the door: what its camera saw first.
+    ShowStill {
+        /// To those who ring in which call.
+        session_id: SessionId,
+        /// The picture.
+        still: Still,
+    },
 }
 
 /// A verb with its idempotency key. Sent again with the same key by the same device it has the same answer and no second effect.
@@ -91,7 +98,8 @@ pub enum VerbAnswer {
     Token(SessionToken),
 }
 
-/// Body of every verb that names a call: `POST /v1/calls/{sessionId}/accept|door-report|end|open|press-waiting|reject|token`.
+/// Body of every verb that names a call:
+/// `POST /v1/calls/{sessionId}/accept|door-report|end|open|press-waiting|reject|show-still|token`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VerbBody {
@@ -112,6 +120,9 @@ pub struct VerbBody {
     /// For `door-report`: what the door says.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub report: Option<DoorReport>,
+    /// For `show-still`: the picture.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub still: Option<Still>,
 }
 
 /// Body of `POST /v1/audit`.
@@ -199,6 +210,7 @@ impl VerbRequest {
             Verb::PressWaiting { session_id, .. } => format!("/v1/calls/{session_id}/press-waiting"),
             Verb::Reject { session_id, .. } => format!("/v1/calls/{session_id}/reject"),
             Verb::ReportDoor { session_id, .. } => format!("/v1/calls/{session_id}/door-report"),
+            Verb::ShowStill { session_id, .. } => format!("/v1/calls/{session_id}/show-still"),
         }
     }
 
@@ -212,6 +224,7 @@ impl VerbRequest {
             metadata: Metadata::new(),
             nonce: None,
             report: None,
+            still: None,
         };
         match &self.verb {
             Verb::Accept { .. } | Verb::GenerateToken { .. } => to_json(&empty),
@@ -227,6 +240,7 @@ impl VerbRequest {
             Verb::PressWaiting { metadata, .. } => to_json(&VerbBody { metadata: metadata.clone(), ..empty }),
             Verb::Reject { status, .. } => to_json(&VerbBody { status: Some(*status), ..empty }),
             Verb::ReportDoor { report, .. } => to_json(&VerbBody { report: Some(report.clone()), ..empty }),
+            Verb::ShowStill { still, .. } => to_json(&VerbBody { still: Some(still.clone()), ..empty }),
         }
     }
 }
