@@ -254,6 +254,8 @@ fn wrong_files_of_hubs() {
         "[tls]\ncertificate = \"/etc/a.pem\"\n",
         "[call]\nring-timeout = \"1s\"\nmax-viewers = 40\n",
         "[[ice]]\nurls = [\"http://a\"]\n[[ice]]\nurls = []\ncredential = \"s3cret\"\n",
+        "[[ice]]\nurls = [\"turn:a\"]\n[[ice]]\nurls = [\"turn:a\"]\nusername = \"a\"\nsecret = { file = \"/s\" }\n",
+        "[[ice]]\nurls = [\"turn:a\"]\nsecret = { file = \"s\" }\n[[ice]]\nurls = [\"turns:a\"]\nusername = \"a\"\n",
         "[history]\nkeep = \"forever\"\n[log]\nlevel = \"loud\"\n[serve]\n",
     ];
     let said = said(&cases, about_hub);

@@ -19,6 +19,7 @@ const LAYERS: [Layer; 6] = [
             "audit",
             "call",
             "hub::exchange",
+            "media::admission",
             "media::pipeline",
             "media::protocol",
             "panel",

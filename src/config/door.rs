@@ -183,6 +183,8 @@ pub struct IceTable {
     pub min_port: u16,
     /// Highest UDP port, 0 for any.
     pub max_port: u16,
+    /// Only by a TURN server.
+    pub relay_only: bool,
 }
 
 /// `[control]`
@@ -252,13 +254,13 @@ impl DoorConfig {
     #[must_use]
     pub fn media_settings(&self) -> MediaSettings {
         let video = VideoSettings::from(&self.video);
-        let IceTable { loopback, min_port, max_port } = self.ice;
+        let IceTable { loopback, min_port, max_port, relay_only } = self.ice;
         MediaSettings {
             camera: self.camera.source(&video),
             microphone: self.microphone.source(),
             speaker: self.speaker.sink(),
             video,
-            ice: IceSettings { loopback, min_port, max_port },
+            ice: IceSettings { loopback, min_port, max_port, relay_only },
         }
     }
 }

@@ -69,7 +69,7 @@ pub struct CallTable {
     pub max_viewers: u32,
 }
 
-/// STUN and TURN servers that share one login.
+/// STUN and TURN servers that share one login, or one secret.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct IceServerTable {
@@ -81,6 +81,9 @@ pub struct IceServerTable {
     /// For TURN: where the password is kept.
     #[serde(default)]
     pub credential: Option<SecretSource>,
+    /// For TURN: where the secret is kept from which the hub makes a login for each call. Instead of `username` and `credential`.
+    #[serde(default)]
+    pub secret: Option<SecretSource>,
 }
 
 /// The listener for monitoring.
@@ -190,8 +193,10 @@ impl Configuration for HubConfig {
             files.push(("tls.key".to_owned(), tls.key.clone()));
         }
         for (index, server) in self.ice.iter().enumerate() {
-            if let Some(SecretSource::File(path)) = &server.credential {
-                files.push((format!("ice[{index}].credential.file"), path.clone()));
+            for (key, source) in [("credential", &server.credential), ("secret", &server.secret)] {
+                if let Some(SecretSource::File(path)) = source {
+                    files.push((format!("ice[{index}].{key}.file"), path.clone()));
+                }
             }
         }
         files
@@ -225,8 +230,25 @@ impl IceServerTable {
             let allowed = "addresses that begin with stun:, stuns:, turn: or turns:";
             faults.push((format!("ice[{index}].urls"), allowed));
         }
-        if let Some(allowed) = self.credential.as_ref().and_then(SecretSource::fault) {
-            faults.push((format!("ice[{index}].credential"), allowed));
+        for (key, source) in [("credential", &self.credential), ("secret", &self.secret)] {
+            if let Some(allowed) = source.as_ref().and_then(SecretSource::fault) {
+                faults.push((format!("ice[{index}].{key}"), allowed));
+            }
+        }
+        let turn = self.urls.iter().any(|url| url.starts_with("turn"));
+        let fixed = (self.username.is_some(), self.credential.is_some());
+        match (&self.secret, fixed) {
+            (Some(_), (false, false)) | (None, (true, true)) => {}
+            (None, (false, false)) if !turn => {}
+            // A browser refuses the whole connection if a TURN server has no login.
+            (None, (false, false)) => {
+                faults.push((format!("ice[{index}].urls"), "`turn:` and `turns:` together with `secret`"));
+            }
+            (Some(_), _) => {
+                faults.push((format!("ice[{index}].secret"), "`secret` alone, or `username` and `credential`"))
+            }
+            (None, (_, false)) => faults.push((format!("ice[{index}].username"), "together with `credential`")),
+            (None, (false, true)) => faults.push((format!("ice[{index}].credential"), "together with `username`")),
         }
         faults
     }

@@ -21,6 +21,7 @@ pub mod exchange;
 pub mod health;
 pub mod history;
 pub mod http;
+pub mod ice;
 pub mod interface;
 pub mod limits;
 pub mod log;
@@ -46,7 +47,6 @@ use tracing::{info, warn};
 
 use crate::config::hub::{HubConfig, IceServerTable};
 use crate::config::value::SecretError;
-use crate::signaling::protocol::IceServer;
 use audit::Copies;
 use directory::desk::Desk;
 use history::History;
@@ -213,12 +213,15 @@ async fn beat(handle: Handle, pulse: impl Fn()) {
     }
 }
 
-fn ice_server(table: &IceServerTable) -> Result<IceServer, SecretError> {
+fn ice_server(table: &IceServerTable) -> Result<ice::Server, SecretError> {
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
     let read = |source: &crate::config::value::SecretSource| source.read(credentials.as_deref());
-    Ok(IceServer {
-        urls: table.urls.clone(),
-        username: table.username.clone(),
-        credential: table.credential.as_ref().map(read).transpose()?,
-    })
+    let login = match &table.secret {
+        Some(secret) => ice::Login::PerCall(read(secret)?),
+        None => ice::Login::Fixed {
+            username: table.username.clone(),
+            credential: table.credential.as_ref().map(read).transpose()?,
+        },
+    };
+    Ok(ice::Server { urls: table.urls.clone(), login })
 }

@@ -13,6 +13,7 @@ use tracing::{debug, info, warn};
 use super::connections::Connections;
 use super::directory::{Directory, Kind, User};
 use super::exchange::{Change, Entry, Exchange, Initiation, Output, Rules};
+use super::ice;
 use super::log::Log;
 use super::metrics::Metrics;
 use super::observer::Observer;
@@ -24,9 +25,8 @@ use crate::ids::{DeviceId, PeerId, RequestKey, SessionId, Uid};
 use crate::moment::Moment;
 use crate::signaling::identity::{Me, NamedDoor, NamedGroup, UserKind};
 use crate::signaling::protocol::{
-    Call, CallStatus, CallType, ClientFrame, DoorNotice, ErrorCode, HubFrame, IceServer, Leg, Metadata,
-    PROTOCOL_VERSION, Receiver, Refusal, RejectStatus, Role, Seen, SessionToken, Signal, Still, Verb, VerbAnswer,
-    VerbRequest,
+    Call, CallStatus, CallType, ClientFrame, DoorNotice, ErrorCode, HubFrame, Leg, Metadata, PROTOCOL_VERSION,
+    Receiver, Refusal, RejectStatus, Role, Seen, SessionToken, Signal, Still, Verb, VerbAnswer, VerbRequest,
 };
 
 /// What the loop is told once.
@@ -39,7 +39,7 @@ pub struct Settings {
     /// How often a device says that it is there.
     pub heartbeat: Duration,
     /// Told to both ends of a call.
-    pub ice_servers: Vec<IceServer>,
+    pub ice_servers: Vec<ice::Server>,
 }
 
 /// The loop's state.
@@ -482,7 +482,12 @@ impl Switchboard {
             token: self.sessions.issue(clock::now(), session_id, &leg.device_id),
             role,
             expires_in: TOKEN_LIFETIME.as_secs(),
-            ice_servers: self.settings.ice_servers.clone(),
+            ice_servers: self
+                .settings
+                .ice_servers
+                .iter()
+                .map(|server| server.offer(clock::wall(), &leg.device_id))
+                .collect(),
         }))
     }
 

@@ -1,5 +1,6 @@
 //! The door's camera, microphone and speaker, in a child process.
 
+pub mod admission;
 #[cfg(feature = "media")]
 pub mod gst;
 pub mod pipeline;

@@ -107,6 +107,7 @@ fn webrtcbin(plan: &Plan<'_>) -> Result<gst::Element, AssemblyError> {
     let webrtc = gst::ElementFactory::make("webrtcbin")
         .property_from_str("bundle-policy", "max-bundle")
         .property("latency", 60_u32)
+        .property_from_str("ice-transport-policy", if plan.ice.relay_only { "relay" } else { "all" })
         .build()?;
     let agent = webrtc.property::<glib::Object>("ice-agent");
     if plan.ice.loopback && !agent.emit_by_name::<bool>("add-local-ip-address", &[&"127.0.0.1"]) {

@@ -1,8 +1,5 @@
-//! How connections find their way: addresses of servers as webrtcbin takes them, and which of our own candidates are told.
+//! How connections find their way: addresses of servers as webrtcbin takes them.
 
-use std::net::IpAddr;
-
-use crate::media::pipeline::IceSettings;
 use crate::signaling::protocol::IceServer;
 
 /// A server as webrtcbin takes it.
@@ -26,11 +23,11 @@ fn parse(url: &str, server: &IceServer) -> Option<Server> {
     }
     match scheme {
         "stun" => Some(Server::Stun(format!("stun://{}", with_port(rest, 3478)))),
-        "turn" | "turns" => {
+        // libnice takes `turns:` and then speaks without TLS: the login would go out in the open, and lead nowhere.
+        "turn" => {
             let user = escaped(server.username.as_deref().unwrap_or_default());
             let password = escaped(server.credential.as_ref().map_or("", |credential| credential.expose()));
-            let port = if scheme == "turn" { 3478 } else { 5349 };
-            Some(Server::Turn(format!("{scheme}://{user}:{password}@{}", with_port(rest, port))))
+            Some(Server::Turn(format!("turn://{user}:{password}@{}", with_port(rest, 3478))))
         }
         _ => None,
     }
@@ -54,18 +51,6 @@ fn escaped(text: &str) -> String {
         }
         done
     })
-}
-
-/// Whether a candidate of ours is of any use to a resident.
-pub(super) fn is_worth_telling(candidate: &str, settings: &IceSettings) -> bool {
-    // RFC 8839 section 5.1: foundation, component, transport, priority, address.
-    let Some(address) = candidate.split_ascii_whitespace().nth(4).and_then(|text| text.parse::<IpAddr>().ok()) else {
-        return !candidate.is_empty();
-    };
-    match address {
-        IpAddr::V4(v4) => !v4.is_link_local() && (settings.loopback || !v4.is_loopback()),
-        IpAddr::V6(v6) => !v6.is_unicast_link_local() && (settings.loopback || !v6.is_loopback()),
-    }
 }
 
 #[cfg(test)]
@@ -93,31 +78,8 @@ mod tests {
             parsed("turn:hub.example:3478?transport=tcp").as_deref(),
             Some("turn://1700000000%3Adoor:a%2Bb%2Fc%3D@hub.example:3478?transport=tcp")
         );
-        assert_eq!(
-            parsed("turns:hub.example").as_deref(),
-            Some("turns://1700000000%3Adoor:a%2Bb%2Fc%3D@hub.example:5349")
-        );
-        for nonsense in ["", "stun", "stun:", "http://x", "turn://x", "turn:a@b"] {
+        for nonsense in ["", "stun", "turns:hub.example", "stun:", "http://x", "turn://x", "turn:a@b"] {
             assert_eq!(parsed(nonsense), None, "{nonsense:?}");
         }
-    }
-
-    #[test]
-    fn only_useful_candidates_are_told() {
-        let open = IceSettings { loopback: false, min_port: 0, max_port: 0 };
-        let alone = IceSettings { loopback: true, ..open.clone() };
-        let candidate = |address: &str| format!("candidate:1 1 UDP 2015363327 {address} 40000 typ host");
-        for (address, told, told_alone) in [
-            ("192.0.2.7", true, true),
-            ("127.0.0.1", false, true),
-            ("::1", false, true),
-            ("169.254.3.4", false, false),
-            ("fe80::1", false, false),
-            ("2001:db8::1", true, true),
-        ] {
-            assert_eq!(is_worth_telling(&candidate(address), &open), told, "{address}");
-            assert_eq!(is_worth_telling(&candidate(address), &alone), told_alone, "{address}");
-        }
-        assert!(!is_worth_telling("", &open));
     }
 }

@@ -11,9 +11,9 @@ use super::capture::Capture;
 use super::connection::{Connection, Notify, Plan};
 use super::event::PeerEvent;
 use super::gate::Gate;
-use super::ice;
 use super::liveness::Liveness;
 use super::negotiation::{Candidate, Negotiation};
+use crate::media::admission;
 use crate::media::pipeline::IceSettings;
 use crate::signaling::protocol::Signal;
 
@@ -76,9 +76,9 @@ impl Peer {
                 Outcome::Tell(signals)
             }
             PeerEvent::LocalCandidate { sdp_m_line_index, candidate } => {
-                if !ice::is_worth_telling(&candidate, settings) {
+                let Some(candidate) = admission::told(&candidate, settings) else {
                     return Outcome::Tell(Vec::new());
-                }
+                };
                 let candidate = Candidate { sdp_m_line_index, candidate: candidate.into() };
                 Outcome::Tell(self.negotiation.our_candidate(candidate).map(signal).into_iter().collect())
             }
@@ -97,11 +97,17 @@ impl Peer {
     }
 
     /// Takes in what the resident says. False if it makes no sense now; nothing happened then.
-    pub(super) fn apply(&mut self, signal: Signal) -> bool {
+    pub(super) fn apply(&mut self, signal: Signal, settings: &IceSettings) -> bool {
         match signal {
             Signal::Answer { sdp } => {
-                self.negotiation.answer(sdp.expose())
-                    && self.connection.apply_answer(sdp.expose(), &self.notify).is_ok()
+                let Some(sdp) = admission::answer(sdp.expose(), settings) else { return false };
+                self.negotiation.answer() && self.connection.apply_answer(&sdp, &self.notify).is_ok()
+            }
+            Signal::Candidate { candidate, sdp_m_line_index }
+                if sdp_m_line_index > 1 || !admission::candidate(candidate.expose(), settings) =>
+            {
+                tracing::debug!("a candidate that leads nowhere the door goes");
+                true
             }
             Signal::Candidate { candidate, sdp_m_line_index } => {
                 let candidate = Candidate { sdp_m_line_index, candidate };

@@ -344,7 +344,7 @@ impl Studio {
 
     fn apply_signal(&mut self, id: PeerId, signal: Signal) {
         let Stage::Running(session) = &mut self.stage else { return };
-        if !session.peers.get_mut(&id).is_some_and(|peer| peer.apply(signal)) {
+        if !session.peers.get_mut(&id).is_some_and(|peer| peer.apply(signal, &self.settings.ice)) {
             tracing::info!(peer = %id, "a signal that makes no sense now was passed over");
         }
     }

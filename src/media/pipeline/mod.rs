@@ -120,4 +120,6 @@ pub struct IceSettings {
     pub min_port: u16,
     /// Highest UDP port, 0 for any.
     pub max_port: u16,
+    /// Only by a TURN server: nobody learns where the door is.
+    pub relay_only: bool,
 }
