@@ -379,6 +379,11 @@ impl Door {
             WorkerEvent::Died { reason } => {
                 tracing::warn!(reason, "the media worker died");
                 self.encoder = None;
+                let shown = self.station.indication();
+                let open = [(Device::Camera, shown.camera_in_use), (Device::Microphone, shown.microphone_in_use)];
+                for (device, _) in open.into_iter().filter(|(_, open)| *open) {
+                    self.device_used(device, false, &"the media worker died");
+                }
                 self.happened(clock::now(), Event::CapturingChanged { camera: false, microphone: false });
                 Event::MediaDied
             }
@@ -393,10 +398,9 @@ impl Door {
                 Event::MediaRestarted
             }
             WorkerEvent::Report(report) => match report {
-                Report::Capturing { camera, microphone } => {
-                    tracing::info!(camera, microphone, "capture devices");
-                    Event::CapturingChanged { camera, microphone }
-                }
+                Report::Capturing { camera, microphone } => Event::CapturingChanged { camera, microphone },
+                Report::DeviceClosed { device, reason } => return self.device_used(device, false, &reason),
+                Report::DeviceOpened { device, reason } => return self.device_used(device, true, &reason),
                 Report::Connected { session_id, peer } => {
                     tracing::info!(session = %session_id, %peer, "media connected");
                     Event::MediaConnected { session_id, peer }
@@ -436,6 +440,13 @@ impl Door {
             },
         };
         self.happened(clock::now(), event);
+    }
+
+    /// For whoever asks afterwards when the door looked and listened, and why.
+    fn device_used(&self, device: Device, open: bool, reason: &dyn std::fmt::Display) {
+        let session = self.station.session().map(|session_id| session_id.to_string());
+        let used = if open { "opened" } else { "closed" };
+        tracing::info!(%device, used, %reason, session, "capture device");
     }
 
     fn happened(&mut self, now: Moment, event: Event) {

@@ -18,10 +18,10 @@ use std::time::Duration;
 use doorward::ids::PeerId;
 use doorward::media::pipeline::{
     AlsaPcm, CameraSource, LibcameraCamera, MediaSettings, MicrophoneSource, PictureSize, PixelFormat, SpeakerSink,
-    V4l2Camera,
+    Standby, V4l2Camera,
 };
-use doorward::media::protocol::{Device, Order, Report, ToneStep};
-use doorward::media::worker::Patience;
+use doorward::media::protocol::{Device, Order, Reason, Report, ToneStep};
+use doorward::media::worker::{Patience, WorkerEvent};
 use doorward::panel::fault::FaultKind;
 use gstreamer as gst;
 
@@ -118,6 +118,74 @@ async fn a_microphone_that_is_pulled_out_comes_back() {
     is_restored(&mut door, Device::Microphone).await;
     door.hears(resident, 700.0).await;
     nobody_was_lost(&door);
+}
+
+/// Which of these files the worker has open now.
+fn opened(door: &Door, paths: [&Path; 2]) -> [bool; 2] {
+    let open: Vec<_> = fs::read_dir(format!("/proc/{}/fd", door.pid()))
+        .expect("the worker runs")
+        .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
+        .collect();
+    paths.map(|path| open.iter().any(|link| link == path))
+}
+
+/// What was opened (true) and closed since the last time, in order, with its reason.
+fn uses(door: &mut Door) -> Vec<(Device, bool, Reason)> {
+    let heard = std::mem::take(&mut door.heard);
+    heard
+        .iter()
+        .filter_map(|event| match event {
+            WorkerEvent::Report(Report::DeviceOpened { device, reason }) => Some((*device, true, *reason)),
+            WorkerEvent::Report(Report::DeviceClosed { device, reason }) => Some((*device, false, *reason)),
+            _ => None,
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn without_a_call_every_device_is_closed_unless_the_camera_is_to_be_warm() {
+    let folder = tempfile::tempdir().expect("there is room for it");
+    let (film, voice) = (folder.path().join("film.webm"), folder.path().join("voice.wav"));
+    make(
+        "videotestsrc num-buffers=500 ! video/x-raw,width=320,height=240,framerate=25/1 ! vp8enc deadline=1 ! webmmux",
+        &film,
+    );
+    make("audiotestsrc freq=700 volume=0.355 num-buffers=2000 ! audio/x-raw,rate=44100,channels=2 ! wavenc", &voice);
+    for standby in [Standby::Closed, Standby::Warm] {
+        let warm = standby == Standby::Warm;
+        let files = MediaSettings {
+            camera: CameraSource::File(film.clone()),
+            microphone: MicrophoneSource::File(voice.clone()),
+            standby,
+            ..settings()
+        };
+        let mut door = Door::open(files, Patience::default()).await;
+        let open = |door: &Door| opened(door, [&film, &voice]);
+        door.until("the state of rest", |door| open(door) == [warm, false]).await;
+        if warm {
+            door.report(|report| matches!(report, Report::Capturing { camera: true, microphone: false })).await;
+            assert_eq!(uses(&mut door), [(Device::Camera, true, Reason::Standby)]);
+        }
+        for number in 1..3 {
+            door.order(Order::StartSession { session_id: CALL, picture: true });
+            let resident = door.join_and_see(number).await;
+            assert_eq!(open(&door), [true, false], "nobody answered yet");
+            door.order(Order::OpenGate { peer: resident });
+            door.hears(resident, 700.0).await;
+            assert_eq!(open(&door), [true, true]);
+            let begun = uses(&mut door);
+            let call = [(Device::Camera, true, Reason::Call), (Device::Microphone, true, Reason::Conversation)];
+            assert_eq!(begun, call[usize::from(warm)..]);
+            door.order(Order::StopSession { session_id: CALL });
+            door.report(|report| matches!(report, Report::SessionStopped { .. })).await;
+            assert_eq!(open(&door), [warm, false], "closed before it is said");
+            let mut ended = uses(&mut door);
+            ended.sort_by_key(|(device, ..)| *device);
+            let over = [(Device::Camera, false, Reason::CallOver), (Device::Microphone, false, Reason::CallOver)];
+            assert_eq!(ended, over[usize::from(warm)..]);
+            door.residents.clear();
+        }
+    }
 }
 
 #[tokio::test]

@@ -10,8 +10,9 @@ use super::{Action, Event, Timer};
 use crate::ids::{ButtonId, DeviceId, EntryNumber, PeerId, SessionId};
 use crate::signaling::protocol::{Call as WireCall, CallType, IceServer, ParticipantState, Signal, Still, Verb};
 
-/// A connection that fails again and again is given up: the device is unreachable, not unlucky.
-const MOST_TRIES: u8 = 8;
+/// A connection that fails again and again is given up: the device is unreachable, not unlucky. A worker that dies takes its
+/// connections with it, and may do so often.
+const MOST_TRIES: u8 = 24;
 
 /// Who began the call.
 #[derive(Debug, Clone, PartialEq, Eq)]

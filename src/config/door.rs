@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::call::{IncomingCalls, PressAgain, Rules, SecondButton};
 use crate::ids::{ButtonId, Guid, Uid};
-use crate::media::pipeline::{IceSettings, MediaSettings, VideoCodec, VideoSettings};
+use crate::media::pipeline::{IceSettings, MediaSettings, Standby, VideoCodec, VideoSettings};
 use crate::panel::button::Timing;
 use crate::signaling::protocol::{CallType, Receiver};
 
@@ -171,6 +171,8 @@ pub struct VideoTable {
     pub frame_rate: u8,
     /// Kilobits per second.
     pub bitrate: u32,
+    /// Whether the camera is open without a call.
+    pub standby: Standby,
 }
 
 /// `[ice]`
@@ -259,6 +261,7 @@ impl DoorConfig {
             camera: self.camera.source(&video),
             microphone: self.microphone.source(),
             speaker: self.speaker.sink(),
+            standby: self.video.standby,
             video,
             ice: IceSettings { loopback, min_port, max_port, relay_only },
         }
@@ -374,6 +377,13 @@ impl Default for CallTable {
 
 impl Default for VideoTable {
     fn default() -> Self {
-        Self { codec: VideoCodec::Auto, width: 1280, height: 720, frame_rate: 15, bitrate: 1500 }
+        Self {
+            codec: VideoCodec::Auto,
+            width: 1280,
+            height: 720,
+            frame_rate: 15,
+            bitrate: 1500,
+            standby: Standby::Closed,
+        }
     }
 }

@@ -91,12 +91,26 @@ pub enum Report {
         /// The microphone is open.
         microphone: bool,
     },
+    /// Camera or microphone was closed.
+    DeviceClosed {
+        /// Which.
+        device: Device,
+        /// Why.
+        reason: Reason,
+    },
     /// A device does not work; what goes on goes on without it, and it is tried again. Told once per fault.
     DeviceFailed {
         /// Which.
         device: Device,
         /// What is wrong with it.
         fault: Fault,
+    },
+    /// Camera or microphone was opened.
+    DeviceOpened {
+        /// Which.
+        device: Device,
+        /// Why.
+        reason: Reason,
     },
     /// A device that was told to fail works again, or is there again.
     DeviceRestored {
@@ -157,6 +171,43 @@ pub enum Report {
         /// The strongest frequency, in hertz.
         hertz: f64,
     },
+}
+
+/// Why a device was opened or closed: every time is told, so that nobody has to believe it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Reason {
+    /// Opened: a call with picture.
+    Call,
+    /// Opened: somebody in the call may hear the visitor.
+    Conversation,
+    /// Closed: nobody is in the conversation any more.
+    ConversationOver,
+    /// Closed: the call is over.
+    CallOver,
+    /// Closed: it failed.
+    Fault,
+    /// Opened: it failed before and is tried again.
+    Retry,
+    /// Opened: the installer wants it open without a call.
+    Standby,
+    /// Closed: the station ends.
+    StationEnds,
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Call => "a call with picture",
+            Self::Conversation => "a conversation",
+            Self::ConversationOver => "nobody is in the conversation any more",
+            Self::CallOver => "the call is over",
+            Self::Fault => "it failed",
+            Self::Retry => "it failed and is tried again",
+            Self::Standby => "standby is warm",
+            Self::StationEnds => "the station ends",
+        })
+    }
 }
 
 /// What the worker opens of the door.

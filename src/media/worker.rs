@@ -65,7 +65,8 @@ impl Default for Patience {
             pong: Duration::from_secs(5),
             ready: Duration::from_secs(60),
             backoff: Duration::from_millis(250),
-            longest_backoff: Duration::from_secs(10),
+            // A worker that dies again and again costs the call no more than a moment each time.
+            longest_backoff: Duration::from_secs(2),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use doorward::ids::{PeerId, SessionId};
 use doorward::media::pipeline::{
-    CameraSource, IceSettings, MediaSettings, MicrophoneSource, SpeakerSink, VideoCodec, VideoSettings,
+    CameraSource, IceSettings, MediaSettings, MicrophoneSource, SpeakerSink, Standby, VideoCodec, VideoSettings,
 };
 use doorward::media::protocol::{Order, Report};
 use doorward::media::worker::{Patience, Worker, WorkerCommand, WorkerEvent};
@@ -27,6 +27,7 @@ pub fn settings() -> MediaSettings {
         camera: CameraSource::Test,
         microphone: MicrophoneSource::Tone(440),
         speaker: SpeakerSink::Discard,
+        standby: Standby::Closed,
         video: VideoSettings { codec: VideoCodec::Vp8, width: 320, height: 240, frame_rate: 25, bitrate: 400 },
         ice: IceSettings { loopback: true, min_port: 0, max_port: 0, relay_only: false },
     }

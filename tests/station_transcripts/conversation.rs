@@ -1,6 +1,7 @@
 //! Connecting and in conversation.
 
 use doorward::call::Event;
+use doorward::call::indication::Phase;
 use doorward::signaling::protocol::{CallStatus, EndReason};
 use insta::assert_snapshot;
 
@@ -150,4 +151,18 @@ fn the_longest_call_is_ended() {
     180.000s > s1 media stopped
                  show outcome ended
     ");
+}
+
+#[test]
+fn a_worker_that_dies_twenty_times_leaves_the_call_usable() {
+    let mut bench = bench();
+    bench.talks();
+    for _ in 0..20 {
+        bench.happens(Event::MediaDied).passes(400).happens(Event::MediaRestarted);
+    }
+    bench.so_far().happens(media_connected(1, 21));
+    assert_snapshot!(bench.transcript(), @r"
+     8.000s > s1 peer-21 connected
+    ");
+    assert_eq!(bench.station.indication().phase, Phase::Ongoing);
 }

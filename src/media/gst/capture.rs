@@ -17,9 +17,12 @@ use super::event::Event;
 use super::progress::Progress;
 use super::timeline::Timeline;
 use super::{bus, frame_counter, still};
-use crate::media::pipeline::{Element, FRAME_COUNTER, RAW_PICTURES};
+use crate::media::pipeline::{Element, Exposure, FRAME_COUNTER, RAW_PICTURES};
 use crate::media::protocol::Device;
 use crate::panel::fault::Fault;
+
+/// After so many pictures a camera's exposure is what it will be.
+const SETTLED: u64 = 30;
 
 /// A running source.
 pub(super) struct Capture {
@@ -70,7 +73,9 @@ impl Capture {
             let _ = events.send(Event::CaptureFailed { opened, fault });
         });
         opening.timeline.adopt(&pipeline);
-        start(pipeline.clone(), opening);
+        // A device is open as soon as it is ready; a file only when it plays.
+        let is_device = parts.first().is_some_and(|part| part.factory != "filesrc");
+        start(pipeline.clone(), is_device, opening);
         Ok(Self {
             device: opening.device,
             opened,
@@ -95,7 +100,9 @@ impl Capture {
     /// The first good picture from now on comes as an event. A placeholder has none, nor a camera that encodes by itself.
     pub(super) fn watch_for_still(&self, events: &Sender<Event>) {
         if let (false, Some(element)) = (self.is_placeholder, self.pipeline.by_name(RAW_PICTURES)) {
-            still::watch(&element.static_pad("sink").expect("a queue has one"), self.opened, events);
+            // One that was open before the press has found its exposure.
+            let exposure = if self.passed() > SETTLED { Exposure::found() } else { Exposure::default() };
+            still::watch(&element.static_pad("sink").expect("a queue has one"), exposure, self.opened, events);
         }
     }
 
@@ -115,15 +122,19 @@ impl Capture {
     }
 }
 
-fn start(pipeline: gst::Pipeline, opening: &Opening<'_>) {
+fn start(pipeline: gst::Pipeline, is_device: bool, opening: &Opening<'_>) {
     let (events, opened) = (opening.events.clone(), opening.opened);
     let failed = opening.events.clone();
     let starting = std::thread::Builder::new().name("opening".into()).spawn(move || {
-        let event = match pipeline.set_state(gst::State::Playing) {
-            Ok(_) => Event::CaptureOpened { opened },
-            Err(error) => Event::CaptureFailed { opened, fault: Fault::failed(error.to_string()) },
+        let reached = |state| pipeline.set_state(state).map(|_| drop(events.send(Event::CaptureOpened { opened })));
+        let begun = if is_device {
+            reached(gst::State::Ready).and_then(|()| pipeline.set_state(gst::State::Playing).map(drop))
+        } else {
+            reached(gst::State::Playing)
         };
-        let _ = events.send(event);
+        if let Err(error) = begun {
+            let _ = events.send(Event::CaptureFailed { opened, fault: Fault::failed(error.to_string()) });
+        }
     });
     if let Err(error) = starting {
         let _ = failed.send(Event::CaptureFailed { opened, fault: Fault::failed(error.to_string()) });

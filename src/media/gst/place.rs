@@ -137,6 +137,11 @@ impl Place {
         !matches!(self.state, State::Closed)
     }
 
+    /// The device does not work, and something stands in for it.
+    pub(super) fn is_stood_in(&self) -> bool {
+        matches!(self.state, State::StoodIn { .. })
+    }
+
     /// What connections are fed with.
     pub(super) fn on_air(&self) -> Option<&Capture> {
         match &self.state {

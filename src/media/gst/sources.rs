@@ -9,7 +9,7 @@ use super::capture::Capture;
 use super::closing::Closing;
 use super::faults::Faults;
 use super::place::{Flow, Maker, Place, Source};
-use crate::media::protocol::{Device, Report};
+use crate::media::protocol::{Device, Reason, Report};
 use crate::panel::fault::Fault;
 
 /// Both places, and what is open.
@@ -18,8 +18,10 @@ pub(super) struct Sources {
     places: [Place; 2],
     /// Devices that are open, by their number: placeholders are not among them.
     open: BTreeMap<u64, Device>,
-    /// Which closing ends which device.
-    ending: BTreeMap<u64, (u64, Device)>,
+    /// Which closing ends which device, and why.
+    ending: BTreeMap<u64, (u64, Device, Reason)>,
+    /// Why a place is needed.
+    needed_for: BTreeMap<Device, Reason>,
 }
 
 /// Whom the sources need for their work.
@@ -33,7 +35,7 @@ impl Sources {
     /// Everything closed.
     pub(super) fn new(maker: Maker) -> Self {
         let places = [Place::new(Source::Camera), Place::new(Source::Microphone)];
-        Self { maker, places, open: BTreeMap::new(), ending: BTreeMap::new() }
+        Self { maker, places, open: BTreeMap::new(), ending: BTreeMap::new(), needed_for: BTreeMap::new() }
     }
 
     /// What connections are fed with.
@@ -41,28 +43,33 @@ impl Sources {
         self.places.iter().find(|place| place.source() == source).and_then(Place::on_air)
     }
 
-    /// A call needs this device.
-    pub(super) fn open(&mut self, source: Source, absent: bool, hands: &mut Hands<'_>) {
+    /// This device is needed.
+    pub(super) fn open(&mut self, source: Source, reason: Reason, absent: bool, hands: &mut Hands<'_>) {
         let Some(place) = self.places.iter_mut().find(|place| place.source() == source) else { return };
+        if !place.is_needed() {
+            self.needed_for.insert(source.into(), reason);
+        }
         if let Err(error) = place.open(&mut self.maker, absent, hands.now) {
             hands.faults.found(source.into(), error.fault());
         }
     }
 
     /// Nobody needs this device any more.
-    pub(super) fn close(&mut self, source: Source, hands: &mut Hands<'_>) {
+    pub(super) fn close(&mut self, source: Source, reason: Reason, hands: &mut Hands<'_>) {
         let closed: Vec<Capture> =
             self.places.iter_mut().filter(|place| place.source() == source).flat_map(Place::close).collect();
-        closed.into_iter().for_each(|capture| self.end(capture, hands));
+        closed.into_iter().for_each(|capture| self.end(capture, reason, hands));
     }
 
-    /// What was opened under this number is open now. True if that changes what is reported.
-    pub(super) fn opened(&mut self, opened: u64) -> bool {
+    /// What was opened under this number is open now, also if it is to be closed already. Which device, and why.
+    pub(super) fn opened(&mut self, opened: u64) -> Option<(Device, Reason)> {
         let place = self.places.iter().find(|place| place.holds(opened));
-        if let Some(place) = place {
-            self.open.insert(opened, place.device());
-        }
-        place.is_some()
+        let ending = self.ending.values().find(|(ending, ..)| *ending == opened).map(|(_, device, _)| *device);
+        let device = place.map(Place::device).or(ending)?;
+        self.open.insert(opened, device);
+        let retry = place.is_some_and(Place::is_stood_in);
+        let reason = if retry { Some(Reason::Retry) } else { self.needed_for.get(&device).copied() };
+        Some((device, reason.unwrap_or(Reason::Retry)))
     }
 
     /// What was opened under this number failed. The source whose connections are to be fed anew, if any.
@@ -78,7 +85,7 @@ impl Sources {
         } else {
             hands.faults.found(device, fault);
         }
-        self.end(capture, hands);
+        self.end(capture, Reason::Fault, hands);
         Some(source)
     }
 
@@ -91,7 +98,7 @@ impl Sources {
                 Flow::Works => hands.faults.works(device),
                 Flow::TookOver(placeholder) => {
                     hands.faults.works(device);
-                    placeholder.into_iter().for_each(|capture| self.end(capture, hands));
+                    placeholder.into_iter().for_each(|capture| self.end(capture, Reason::Retry, hands));
                     return Some(source);
                 }
             }
@@ -123,7 +130,7 @@ impl Sources {
         for place in &mut self.places {
             let device = place.device();
             // One that does not even close cannot be opened.
-            let hangs = self.ending.values().any(|&(_, ending)| ending == device);
+            let hangs = self.ending.values().any(|&(_, ending, _)| ending == device);
             if hangs || absent(device) {
                 continue;
             }
@@ -138,9 +145,10 @@ impl Sources {
         fed
     }
 
-    /// A pipeline is closed. True if that changes what is reported.
-    pub(super) fn closed(&mut self, number: u64) -> bool {
-        self.ending.remove(&number).and_then(|(opened, _)| self.open.remove(&opened)).is_some()
+    /// A pipeline is closed. Which device that was, and why, if it was one that was open.
+    pub(super) fn closed(&mut self, number: u64) -> Option<(Device, Reason)> {
+        let (opened, device, reason) = self.ending.remove(&number)?;
+        self.open.remove(&opened).map(|_| (device, reason))
     }
 
     /// Which devices are open.
@@ -149,13 +157,13 @@ impl Sources {
         Report::Capturing { camera: is_open(Device::Camera), microphone: is_open(Device::Microphone) }
     }
 
-    fn end(&mut self, capture: Capture, hands: &mut Hands<'_>) {
+    fn end(&mut self, capture: Capture, reason: Reason, hands: &mut Hands<'_>) {
         if capture.is_placeholder {
             hands.closing.close(capture.into_pipeline());
         } else {
             let (opened, device) = (capture.opened, capture.device);
             let number = hands.closing.close_device(capture.into_pipeline());
-            self.ending.insert(number, (opened, device));
+            self.ending.insert(number, (opened, device, reason));
         }
     }
 }

@@ -39,9 +39,9 @@ enum Missed {
 }
 
 /// The first good picture that passes this pad comes as an event.
-pub(super) fn watch(pad: &gst::Pad, opened: u64, events: &Sender<Event>) {
+pub(super) fn watch(pad: &gst::Pad, exposure: Exposure, opened: u64, events: &Sender<Event>) {
     let events = events.clone();
-    let exposure = Mutex::new(Exposure::default());
+    let exposure = Mutex::new(exposure);
     pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         let (Some(buffer), Some(caps)) = (info.buffer(), pad.current_caps()) else { return gst::PadProbeReturn::Ok };
         let Some(mean) = brightness(buffer, &caps) else { return gst::PadProbeReturn::Remove };

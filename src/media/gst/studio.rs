@@ -1,6 +1,7 @@
 //! The worker at work: one session at a time with its camera, its microphone and its connections, and the speaker beside it.
 //!
-//! It executes orders and reports what it sees. The microphone is open exactly while some gate is.
+//! It executes orders and reports what it sees. The microphone is open exactly while some gate is, the camera during a call
+//! with picture, or always where the installer wants it on standby.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,8 +25,8 @@ use super::speaker::{Condition, Speaker};
 use super::still;
 use super::timeline::Timeline;
 use crate::ids::{PeerId, SessionId};
-use crate::media::pipeline::{Encoder, MediaSettings};
-use crate::media::protocol::{Device, Order, Report};
+use crate::media::pipeline::{Encoder, MediaSettings, Standby};
+use crate::media::protocol::{Device, Order, Reason, Report};
 use crate::panel::fault::Fault;
 use crate::signaling::protocol::{IceServer, Signal};
 
@@ -144,7 +145,8 @@ impl Studio {
                 }
             }
             Event::CaptureOpened { opened } => {
-                if self.sources.opened(opened) {
+                if let Some((device, reason)) = self.sources.opened(opened) {
+                    self.reports.send(Report::DeviceOpened { device, reason });
                     self.reports.send(self.sources.capturing());
                 }
             }
@@ -179,13 +181,14 @@ impl Studio {
                 .filter_map(|(id, peer)| peer.verdict(now).map(|reason| (*id, reason)))
                 .collect();
             lost.into_iter().for_each(|(peer, reason)| self.lose_peer(peer, reason.to_owned(), now));
-            let Self { sources, presence, closing, faults, .. } = self;
-            let fed = sources.tick(|device| presence.is_absent(device), &mut Hands { closing, faults, now });
-            self.feed(fed);
             self.open_speaker(now);
         } else if self.speaker.is_wanted() {
             self.open_speaker(now);
         }
+        // Without a call, too: a camera on standby is one.
+        let Self { sources, presence, closing, faults, .. } = self;
+        let fed = sources.tick(|device| presence.is_absent(device), &mut Hands { closing, faults, now });
+        self.feed(fed);
         match self.speaker.look(now) {
             Condition::Works => self.faults.works(Device::Speaker),
             Condition::Unknown => {}
@@ -227,8 +230,12 @@ impl Studio {
 
     /// The door is gone: everything is to be closed. What happens is still to be handed in, until [`Self::is_closed`].
     pub(super) fn finish(&mut self) {
+        let now = Instant::now();
+        for source in [Source::Camera, Source::Microphone] {
+            self.close_source(source, Reason::StationEnds, now);
+        }
         if let Stage::Running(Session { id, .. }) = &self.stage {
-            self.stop_session(*id, Instant::now());
+            self.stop_session(*id, now);
         }
         self.speaker.finish(&mut self.closing);
     }
@@ -236,6 +243,14 @@ impl Studio {
     /// Nothing is left to close.
     pub(super) fn is_closed(&self) -> bool {
         self.closing.is_empty()
+    }
+
+    /// Opens what is to be open without a call.
+    pub(super) fn stand_by(&mut self, now: Instant) {
+        match self.settings.standby {
+            Standby::Closed => {}
+            Standby::Warm => self.open_source(Source::Camera, Reason::Standby, now),
+        }
     }
 
     fn start_session(&mut self, session_id: SessionId, picture: bool, now: Instant) {
@@ -252,7 +267,7 @@ impl Studio {
         }
         self.stage = Stage::Running(Session { id: session_id, still_taken: false, peers: BTreeMap::new() });
         if picture {
-            self.open_source(Source::Camera, now);
+            self.open_source(Source::Camera, Reason::Call, now);
             self.watch_for_still();
         }
         self.open_speaker(now);
@@ -282,7 +297,10 @@ impl Studio {
                     self.mixer.leave(id);
                     self.closing.close(peer.into_pipeline());
                 }
-                [Source::Camera, Source::Microphone].into_iter().for_each(|source| self.close_source(source, now));
+                self.close_source(Source::Microphone, Reason::CallOver, now);
+                if self.settings.standby == Standby::Closed {
+                    self.close_source(Source::Camera, Reason::CallOver, now);
+                }
                 self.stage = Stage::Stopping { session_id, waiting: Vec::new() };
                 self.finish_stopping(now);
             }
@@ -310,7 +328,8 @@ impl Studio {
     fn closed(&mut self, number: u64, now: Instant) {
         self.closing.closed(number);
         self.speaker.closed(number);
-        if self.sources.closed(number) {
+        if let Some((device, reason)) = self.sources.closed(number) {
+            self.reports.send(Report::DeviceClosed { device, reason });
             self.reports.send(self.sources.capturing());
         }
         self.finish_stopping(now);
@@ -374,7 +393,7 @@ impl Studio {
         let Some(peer) = session.peers.get_mut(&id) else { return };
         peer.open_gate();
         self.mixer.join(id);
-        self.open_source(Source::Microphone, now);
+        self.open_source(Source::Microphone, Reason::Conversation, now);
         self.feed([Source::Microphone]);
         self.open_speaker(now);
     }
@@ -393,18 +412,18 @@ impl Studio {
         self.closing.close(peer.into_pipeline());
         let talkers_left = session.peers.values().any(Peer::is_open);
         if !talkers_left {
-            self.close_source(Source::Microphone, now);
+            self.close_source(Source::Microphone, Reason::ConversationOver, now);
         }
     }
 
     /// Opens a source, or what stands in for it.
-    fn open_source(&mut self, source: Source, now: Instant) {
+    fn open_source(&mut self, source: Source, reason: Reason, now: Instant) {
         let absent = self.presence.is_absent(source.into());
-        self.with_sources(now, |sources, hands| sources.open(source, absent, hands));
+        self.with_sources(now, |sources, hands| sources.open(source, reason, absent, hands));
     }
 
-    fn close_source(&mut self, source: Source, now: Instant) {
-        self.with_sources(now, |sources, hands| sources.close(source, hands));
+    fn close_source(&mut self, source: Source, reason: Reason, now: Instant) {
+        self.with_sources(now, |sources, hands| sources.close(source, reason, hands));
     }
 
     fn with_sources<T>(&mut self, now: Instant, work: impl FnOnce(&mut Sources, &mut Hands<'_>) -> T) -> T {

@@ -177,6 +177,7 @@ impl Worker {
         studio.close(connection.pipeline);
         self.reports.send(Report::Ready { encoder: encoder.factory().to_owned() });
         let now = Instant::now();
+        studio.stand_by(now);
         std::mem::take(&mut self.waiting).into_iter().for_each(|order| studio.execute(order, now));
         self.state = State::Working(Box::new(studio));
     }

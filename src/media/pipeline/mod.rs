@@ -32,6 +32,8 @@ pub struct MediaSettings {
     pub microphone: MicrophoneSource,
     /// Where the residents' voices and the tones go.
     pub speaker: SpeakerSink,
+    /// Whether the camera is open without a call.
+    pub standby: Standby,
     /// How the picture is encoded.
     pub video: VideoSettings,
     /// How connections are made.
@@ -50,6 +52,17 @@ pub enum CameraSource {
     Test,
     /// A camera of the kernel's.
     V4l2(V4l2Camera),
+}
+
+/// What the camera does while there is no call. The microphone is closed in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standby {
+    /// It is closed.
+    #[default]
+    Closed,
+    /// It stays open, and its picture is encoded for nobody: the first picture of a call is there at once.
+    Warm,
 }
 
 /// Where the door's sound comes from.

@@ -54,6 +54,12 @@ pub struct Exposure {
 }
 
 impl Exposure {
+    /// Of a camera that was open before: its next picture is good.
+    #[must_use]
+    pub const fn found() -> Self {
+        Self { seen: ENOUGH, steady: STEADY, last: None }
+    }
+
     /// Whether the picture of this mean brightness is good enough. The night is dark, too, and waited for in vain.
     pub fn is_good(&mut self, mean: u8) -> bool {
         let moved = self.last.map_or(u8::MAX, |last| last.abs_diff(mean));
@@ -93,6 +99,7 @@ mod tests {
         assert_eq!(first(&[90; 40]), Some(5), "a steady one is not waited for");
         let opening = [0, 0, 0, 0, 0, 0, 0, 20, 40, 80, 110, 118, 120, 121, 120, 122, 121, 120];
         assert_eq!(first(&opening), Some(16));
+        assert!(Exposure::found().is_good(50), "a camera on standby");
         assert_eq!(first(&[16; 40]), Some(29), "it is night");
         let party: Vec<u8> = (0..100).map(|picture| if picture % 2 == 0 { 20 } else { 200 }).collect();
         assert_eq!(first(&party), Some(29), "no longer than this");
