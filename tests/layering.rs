@@ -36,6 +36,7 @@ const LAYERS: [Layer; 6] = [
             "signaling::identity",
             "signaling::link",
             "signaling::protocol",
+            "signaling::push",
         ],
         own: Own::All,
     },

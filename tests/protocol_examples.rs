@@ -20,6 +20,7 @@ use doorward::signaling::protocol::{
     MAX_STILL, Metadata, Opener, OpeningRefusal, PROTOCOL_VERSION, ParticipantState, Receiver, RejectStatus, Role,
     SessionToken, Signal, Still, Verb, VerbBody, VerbRequest,
 };
+use doorward::signaling::push::{PushBody, PushMessage, PushState};
 use protocol_page::replay::Replay;
 use protocol_page::{Example, PAGE, examples};
 use serde::Serialize;
@@ -57,6 +58,9 @@ fn written_again(example: &Example, kind: &str) {
         "InitiateBody" => again::<InitiateBody>(example),
         "Me" => again::<Me>(example),
         "PairBody" => again::<PairBody>(example),
+        "PushBody" => again::<PushBody>(example),
+        "PushMessage" => again::<PushMessage>(example),
+        "PushState" => again::<PushState>(example),
         "SessionToken" => again::<SessionToken>(example),
         "VerbBody" => again::<VerbBody>(example),
         other => panic!("{example}: no type {other}"),
@@ -112,6 +116,7 @@ fn every_frame_event_and_signal_has_an_example() {
     assert_eq!(left_out(variants::<RejectStatus>(r#""?""#), "status"), nothing);
     assert_eq!(left_out(variants::<ParticipantState>(r#""?""#), "state"), nothing);
     assert_eq!(left_out(variants::<CallType>(r#""?""#), "type"), nothing);
+    assert_eq!(left_out(variants::<PushMessage>(r#"{"kind":"?"}"#), "kind"), nothing);
     assert_eq!(left_out(variants::<UserKind>(r#""?""#), "kind"), nothing);
     assert_eq!(left_out(variants::<Receiver>(r#"{"receiverType":"?","receiver":"a"}"#), "receiverType"), nothing);
 }
@@ -128,6 +133,7 @@ fn every_word_is_explained() {
         variants::<OpeningRefusal>(r#""?""#),
         variants::<EndReason>(r#""?""#),
         variants::<ParticipantState>(r#""?""#),
+        variants::<PushMessage>(r#"{"kind":"?"}"#),
         variants::<RejectStatus>(r#""?""#),
         variants::<Role>(r#""?""#),
         variants::<UserKind>(r#""?""#),

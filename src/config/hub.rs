@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::Configuration;
 use super::document::Document;
 use super::door::LogTable;
+use super::push::PushTable;
 use super::value::{self, SecretSource};
 
 /// The whole file.
@@ -27,6 +28,8 @@ pub struct HubConfig {
     pub ice: Vec<IceServerTable>,
     /// `[metrics]`: the listener for monitoring. None without it.
     pub metrics: Option<MetricsTable>,
+    /// `[push]`: how phones ring whose app is closed. Without it they do not.
+    pub push: Option<PushTable>,
     /// `[history]`: what is kept of calls that are over.
     pub history: HistoryTable,
     /// `[log]`: how much is said.
@@ -160,6 +163,7 @@ impl HubConfig {
         for (index, server) in self.ice.iter().enumerate() {
             faults.extend(server.faults(index));
         }
+        faults.extend(self.push.iter().flat_map(PushTable::faults));
         faults
     }
 }
@@ -173,6 +177,7 @@ impl Configuration for HubConfig {
             call: document.table("call"),
             ice: document.list("ice").into_iter().flatten().collect(),
             metrics: document.optional("metrics"),
+            push: document.optional("push"),
             history: document.table("history"),
             log: document.table("log"),
         };
@@ -286,7 +291,9 @@ mod tests {
         let whole = HubConfig::parse("hub.toml", &shipped.lines().map(bare).collect::<String>()).expect("well formed");
         assert_eq!((whole.tls.is_some(), whole.ice.len()), (true, 2));
         assert_eq!(whole.metrics, Some(MetricsTable::default()));
-        assert_eq!(HubConfig { tls: None, ice: Vec::new(), metrics: None, ..whole }, HubConfig::default());
+        assert_eq!(whole.push, Some(PushTable::of("mailto:you@your-house.net")));
+        let optional = HubConfig { tls: None, ice: Vec::new(), metrics: None, push: None, ..whole };
+        assert_eq!(optional, HubConfig::default());
     }
 
     #[test]

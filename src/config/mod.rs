@@ -10,6 +10,7 @@ pub mod hub;
 pub mod light;
 pub mod media;
 pub mod panel;
+pub mod push;
 pub mod release;
 pub mod value;
 

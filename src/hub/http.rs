@@ -21,7 +21,7 @@ use super::history::{Concern, PAGE};
 use super::interface::{Interface, check_origin};
 use super::orders::{Order, unauthorized};
 use super::server::Peer;
-use super::{auth, health, socket};
+use super::{auth, health, own, socket};
 use crate::ids::{DeviceId, SessionId};
 use crate::signaling::identity::{Admission, CallsBody, EnrolBody, Me, PairBody};
 use crate::signaling::protocol::{
@@ -47,6 +47,7 @@ pub fn router(interface: Interface) -> Router {
         .route("/events", get(socket::open))
         .route("/me", get(me))
         .route("/me/device", delete(forget_device))
+        .merge(own::paths())
         .route("/pair", post(pair))
         .route("/enrol", post(enrol))
         .method_not_allowed_fallback(method_not_allowed)
@@ -377,14 +378,14 @@ async fn forget_device(
     interface.desk.revoke(device).await.map(|()| Done).map_err(|error| unchanged(&error))
 }
 
-fn unchanged(error: &DirectoryError) -> Refused {
+pub(super) fn unchanged(error: &DirectoryError) -> Refused {
     error!(%error, "the directory cannot be changed");
     internal("the directory cannot be changed")
 }
 
 // --------------------------------------------------------------------------------------------------------------- bodies
 
-fn caller(interface: &Interface, peer: &Peer, headers: &HeaderMap) -> Result<DeviceId, Refused> {
+pub(super) fn caller(interface: &Interface, peer: &Peer, headers: &HeaderMap) -> Result<DeviceId, Refused> {
     let device = interface.caller(peer.address, headers)?;
     peer.patience.device_known();
     Ok(device)
@@ -395,7 +396,7 @@ fn session_id(text: &str) -> Result<SessionId, Refused> {
     text.parse().map_err(|_| Refusal::new(ErrorCode::ErrCallSessionNotFound, "there is no such call").into())
 }
 
-async fn read_body<T: DeserializeOwned>(request: Request) -> Result<T, Refused> {
+pub(super) async fn read_body<T: DeserializeOwned>(request: Request) -> Result<T, Refused> {
     let body = axum::body::to_bytes(request.into_body(), MAX_FRAME);
     let bytes = match tokio::time::timeout(BODY_DEADLINE, body).await {
         Ok(Ok(bytes)) => bytes,

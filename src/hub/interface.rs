@@ -15,6 +15,7 @@ use super::history::History;
 use super::limits::{Bucket, Buckets, Guesses};
 use super::metrics::Metrics;
 use super::orders::Handle;
+use super::push::Office;
 use crate::clock;
 use crate::ids::DeviceId;
 use crate::signaling::protocol::{ErrorCode, Refusal};
@@ -33,6 +34,8 @@ pub struct Interface {
     pub history: History,
     /// Copies of the doors' audit logs.
     pub copies: Copies,
+    /// What wakes phones, if this hub does.
+    pub office: Option<Arc<Office>>,
     /// How often a device says that it is there.
     pub heartbeat: Duration,
     /// The figures.
@@ -58,6 +61,7 @@ impl Interface {
         desk: Desk,
         history: History,
         copies: Copies,
+        office: Option<Arc<Office>>,
         heartbeat: Duration,
         metrics: Metrics,
     ) -> Self {
@@ -66,7 +70,7 @@ impl Interface {
             verbs: Buckets::new(Bucket::new(60, Duration::from_millis(100)), NAMES),
             guesses: Guesses::default(),
         };
-        Self { handle, desk, history, copies, heartbeat, metrics, limits: Arc::new(Mutex::new(limits)) }
+        Self { handle, desk, history, copies, office, heartbeat, metrics, limits: Arc::new(Mutex::new(limits)) }
     }
 
     /// The device that shows this credential. One that is right is always let in, so nobody can lock out somebody else; who

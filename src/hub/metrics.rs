@@ -32,6 +32,8 @@ pub struct Metrics {
     calls_begun: Counter,
     delivered: Histogram,
     answered: Histogram,
+    pushed: Histogram,
+    pushes: Family<Push, Counter>,
     refusals: Family<Refused, Counter>,
     too_slow: Counter,
     open_calls: Gauge,
@@ -51,6 +53,11 @@ struct Refused {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Push {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Online {
     kind: &'static str,
 }
@@ -66,6 +73,7 @@ impl Default for Metrics {
         let histogram = |bounds: &[f64]| Histogram::new(bounds.iter().copied());
         let (calls_over, calls_begun) = (Family::default(), Counter::default());
         let (delivered, answered) = (histogram(&UNTIL_DELIVERED), histogram(&UNTIL_ANSWERED));
+        let (pushed, pushes) = (histogram(&UNTIL_DELIVERED), Family::default());
         let (refusals, too_slow, open_calls) = (Family::default(), Counter::default(), Gauge::default());
         let (online, waiting) = (Family::<Online, Gauge>::default(), Family::default());
         registry.register("build", "This hub's build", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
@@ -79,6 +87,13 @@ impl Default for Metrics {
             delivered.clone(),
         );
         registry.register_with_unit("ring_to_answer", "From the ring to the answer", Unit::Seconds, answered.clone());
+        registry.register_with_unit(
+            "ring_to_push",
+            "From the ring to a push service's word that it has it",
+            Unit::Seconds,
+            pushed.clone(),
+        );
+        registry.register("pushes", "Messages to push services, by what became of them", pushes.clone());
         registry.register("refusals", "What was refused, by its code", refusals.clone());
         registry.register("slow_sockets", "Event sockets closed because they took nothing any more", too_slow.clone());
         registry.register("online", "Devices with an event socket", online.clone());
@@ -92,6 +107,8 @@ impl Default for Metrics {
             calls_begun,
             delivered,
             answered,
+            pushed,
+            pushes,
             refusals,
             too_slow,
             open_calls,
@@ -128,6 +145,16 @@ impl Metrics {
     /// A call was answered, so long after it began.
     pub fn answered(&self, after: Duration) {
         self.answered.observe(after.as_secs_f64());
+    }
+
+    /// A push service took a ring, so long after it began.
+    pub fn pushed(&self, after: Duration) {
+        self.pushed.observe(after.as_secs_f64());
+    }
+
+    /// What became of a message to a push service.
+    pub fn push(&self, outcome: &'static str) {
+        self.pushes.get_or_create(&Push { outcome }).inc();
     }
 
     /// Somebody was refused something.

@@ -28,7 +28,9 @@ pub mod log;
 pub mod metrics;
 pub mod observer;
 pub mod orders;
+pub mod own;
 pub mod patience;
+pub mod push;
 pub mod server;
 pub mod sessions;
 pub mod socket;
@@ -38,6 +40,7 @@ pub mod switchboard;
 pub mod tls;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -54,6 +57,7 @@ use interface::Interface;
 use log::Log;
 use metrics::Metrics;
 use orders::{Handle, Order};
+use push::{Office, Push, PushError};
 use server::Server;
 use store::StoreError;
 use switchboard::{Settings, Switchboard};
@@ -68,6 +72,9 @@ pub enum HubError {
     /// The certificate.
     #[error("[tls] {0}")]
     Tls(#[from] TlsError),
+    /// The key for pushes, or the way out.
+    #[error("[push] {0}")]
+    Push(#[from] PushError),
     /// The password of a TURN server.
     #[error("[[ice]] {0}")]
     Secret(#[from] SecretError),
@@ -97,7 +104,7 @@ impl HubError {
                 77
             }
             Self::Exposed(_) | Self::Tls(_) | Self::Secret(_) | Self::Store(StoreError::Newer { .. }) => 78,
-            Self::Listen { .. } | Self::Store(_) => 71,
+            Self::Listen { .. } | Self::Push(_) | Self::Store(_) => 71,
         }
     }
 }
@@ -147,10 +154,13 @@ pub async fn run_with_pulse(
     let history = History::of(state, log.progress());
     let (handle, inbox) = Handle::new(desk.directory());
     let metrics = Metrics::default();
-    let board = Switchboard::restore(settings, desk.directory(), (log, entries), &metrics);
+    let open = |table| Office::open(table, state, handle.clone(), desk.clone(), metrics.clone()).map(Arc::new);
+    let office = config.push.as_ref().map(open).transpose()?;
+    let push = Push::new(office.clone());
+    let board = Switchboard::restore(settings, desk.directory(), (log, entries), push, &metrics);
     let beating = beat(handle.clone(), pulse);
     let copies = Copies::open(state)?;
-    let interface = Interface::new(handle, desk, history, copies, config.server.heartbeat, metrics);
+    let interface = Interface::new(handle, desk, history, copies, office, config.server.heartbeat, metrics);
 
     let watchers = watchers(&config, &interface).await?;
     let (listener, address) = bind("server.listen", listen).await?;

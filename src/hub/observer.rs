@@ -64,7 +64,11 @@ impl Observer {
                     _other => {}
                 }
             }
-            Output::Answer(_) | Output::Append(..) | Output::Revoke { .. } => {}
+            Output::Answer(_)
+            | Output::Append(..)
+            | Output::Notify { .. }
+            | Output::Revoke { .. }
+            | Output::Withdraw { .. } => {}
         }
     }
 

@@ -59,6 +59,13 @@ pub enum Order {
         /// What, and when by the door's wall clock.
         notices: Vec<(DoorNotice, u64)>,
     },
+    /// A push service took the ring for a device.
+    Notified {
+        /// Of which call.
+        session_id: SessionId,
+        /// For which device.
+        device: DeviceId,
+    },
     /// A verb came.
     Verb {
         /// From which device.

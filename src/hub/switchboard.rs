@@ -18,6 +18,7 @@ use super::log::Log;
 use super::metrics::Metrics;
 use super::observer::Observer;
 use super::orders::{ConnectionId, Order, Outgoing, unauthorized};
+use super::push::Push;
 use super::sessions::{Sessions, TOKEN_LIFETIME};
 use super::stills::Stills;
 use crate::clock;
@@ -52,6 +53,7 @@ pub struct Switchboard {
     directory: watch::Receiver<Arc<Directory>>,
     known: Arc<Directory>,
     log: Log,
+    push: Push,
     /// Calls that have entries in the log.
     logged: BTreeSet<SessionId>,
     observer: Observer,
@@ -65,6 +67,7 @@ impl Switchboard {
         settings: Settings,
         directory: watch::Receiver<Arc<Directory>>,
         (log, entries): (Log, Vec<(Moment, Entry)>),
+        push: Push,
         metrics: &Metrics,
     ) -> Self {
         let logged: BTreeSet<_> = entries.iter().map(|(_, entry)| entry.session_id).collect();
@@ -74,7 +77,7 @@ impl Switchboard {
         let observer = Observer::new(metrics.clone());
         let stills = Stills::default();
         let mut board =
-            Self { exchange, connections, sessions, stills, directory, known, log, logged, observer, settings };
+            Self { exchange, connections, sessions, stills, directory, known, log, push, logged, observer, settings };
         let open = board.exchange.open_calls();
         board.observer.took_up(open.len());
         if !open.is_empty() {
@@ -118,6 +121,9 @@ impl Switchboard {
             Order::Disconnect(connection) => self.disconnect(connection),
             Order::Frame(connection, frame) => self.read_frame(connection, *frame),
             Order::Notice { device, notices } => self.notice(&device, notices),
+            Order::Notified { session_id, device } => {
+                self.arrived(session_id, device, |device_id| Change::Notified { device_id });
+            }
             Order::Verb { device, request, answer } => drop(answer.send(self.verb(&device, *request))),
             Order::ReadCall { device, session_id, answer } => drop(answer.send(self.party(session_id, &device))),
             Order::ReadStill { device, session_id, answer } => drop(answer.send(self.still(session_id, &device))),
@@ -168,6 +174,10 @@ impl Switchboard {
     fn perform(&mut self, output: Output) {
         match output {
             Output::Answer(_) | Output::Append(..) => {}
+            Output::Notify { to, call, rings_for } => {
+                self.push.wake(&self.known, &call, Duration::from_millis(rings_for), &to);
+            }
+            Output::Withdraw { devices, by, call } => self.push.withdraw(&self.known, &call, &devices, by.as_ref()),
             Output::Archive(call) => {
                 info!(session_id = %call.session_id, door = %call.door, status = ?call.status, reason = ?call.end_reason,
                     duration = call.duration, "call over");
@@ -277,7 +287,9 @@ impl Switchboard {
     fn read_frame(&mut self, connection: ConnectionId, frame: ClientFrame) {
         let Some(device) = self.connections.device(connection).cloned() else { return };
         match frame {
-            ClientFrame::Acknowledge { session_id, .. } => self.acknowledge(session_id, device),
+            ClientFrame::Acknowledge { session_id, .. } => {
+                self.arrived(session_id, device, |device_id| Change::Acknowledge { device_id });
+            }
             ClientFrame::EndSession { session_id } => self.end_session(session_id, device, connection),
             ClientFrame::AskNonce { session_id } => self.ask_nonce(session_id, device, connection),
             ClientFrame::Nonce { session_id, device_id, answer } => {
@@ -309,11 +321,11 @@ impl Switchboard {
         }
     }
 
-    /// Only a ring that asks for it is worth an entry.
-    fn acknowledge(&mut self, session_id: SessionId, device_id: DeviceId) {
+    /// The ring came to a device, or a push service has it. Only a ring that asks for it is worth an entry.
+    fn arrived(&mut self, session_id: SessionId, device_id: DeviceId, how: impl FnOnce(DeviceId) -> Change) {
         let rings = |call: &Call| call.status == CallStatus::Initiated && call.initiator.device_id != device_id;
         if self.party(session_id, &device_id).is_ok_and(|call| rings(&call)) {
-            self.append(session_id, Change::Acknowledge { device_id });
+            self.append(session_id, how(device_id));
         }
     }
 
@@ -458,6 +470,7 @@ impl Switchboard {
         let mut reach = self.known.reach(&initiator.uid, &receiver)?;
         for device in reach.members.iter_mut().flat_map(|member| &mut member.devices) {
             device.connected = self.connections.is_connected(&device.device_id);
+            device.push &= self.push.is_on();
         }
         let kind = self.known.users.get(&initiator.uid).map(|user| &user.kind);
         Ok(Initiation {

@@ -5,3 +5,4 @@ pub mod enrolment;
 pub mod identity;
 pub mod link;
 pub mod protocol;
+pub mod push;

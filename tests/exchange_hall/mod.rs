@@ -181,6 +181,8 @@ pub struct Hall {
     pub archived: Vec<Call>,
     /// Devices without a connection: they are told nothing.
     pub offline: BTreeSet<DeviceId>,
+    /// Devices to be woken by push whose ring was not taken back.
+    pub woken: BTreeSet<(SessionId, DeviceId)>,
     statuses: BTreeMap<SessionId, CallStatus>,
     winners: BTreeMap<SessionId, DeviceId>,
 }
@@ -194,6 +196,7 @@ impl Hall {
             heard: BTreeMap::new(),
             archived: Vec::new(),
             offline: BTreeSet::new(),
+            woken: BTreeSet::new(),
             statuses: BTreeMap::new(),
             winners: BTreeMap::new(),
         }
@@ -343,6 +346,20 @@ impl Hall {
                     let before = self.archived.iter().any(|known| known.session_id == call.session_id);
                     assert!(!before, "archived once");
                     self.archived.push((**call).clone());
+                }
+                Output::Notify { to, call, .. } => {
+                    for device_id in to {
+                        let rang = told.iter().any(|(_, rang)| rang == device_id);
+                        assert!(rang, "{device_id} is rung by its socket before it is woken");
+                        assert!(self.woken.insert((call.session_id, device_id.clone())), "{device_id} is woken once");
+                    }
+                }
+                Output::Withdraw { devices, by, call } => {
+                    assert!(by.is_none() || *by == actor(&entry.change), "who decided it is who acted");
+                    for device_id in devices {
+                        let woken = self.woken.remove(&(call.session_id, device_id.clone()));
+                        assert!(woken, "{device_id} was woken, and its ring is taken back once");
+                    }
                 }
                 Output::Append(..) => {}
             }

@@ -93,6 +93,8 @@ impl Run {
     fn compare_call(&self, session_id: SessionId, reading: &Reading) {
         let call = self.hall.call(session_id);
         assert_eq!((call.status, call.entry.0), (reading.status, reading.number));
+        let woken = self.hall.woken.iter().filter(|(of, _)| *of == session_id).map(|(_, id)| id.clone());
+        assert_eq!(woken.collect::<BTreeSet<_>>(), reading.woken(), "who is woken by push still rings");
         for name in RESIDENTS.iter().chain(&DOORS) {
             let id = device(name);
             let exchange = &self.hall.exchange;

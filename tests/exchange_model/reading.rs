@@ -95,6 +95,12 @@ impl Reading {
         self.called().into_iter().filter(|id| self.rings(id)).collect()
     }
 
+    /// Those with a push subscription that still ring.
+    pub fn woken(&self) -> BTreeSet<DeviceId> {
+        let devices = self.call.members.iter().flat_map(|m| &m.devices);
+        devices.filter(|d| d.push && self.rings(&d.device_id)).map(|d| d.device_id.clone()).collect()
+    }
+
     pub fn role(&self, id: &DeviceId) -> Option<Role> {
         let part = match self.status {
             CallStatus::Initiated if *id == self.caller() || self.rings(id) => Role::Viewer,

@@ -116,6 +116,7 @@ fn a_push_wakes_a_phone() {
     0.000 front-panel initiate user ben
             = initiated
             → ben-phone: incomingCallReceived #1 for 45000 ms
+            push → ben-phone: ring for 45000 ms
     0.010 ben-phone push sent
             → front-panel: callDelivered #2 0 ring, 1 notified, 1 members
     2.510 ben-phone reachable, has seen #0
@@ -125,6 +126,7 @@ fn a_push_wakes_a_phone() {
     4.010 ben-phone accept
             = ongoing, front-panel ongoing, ben-phone ongoing
             → front-panel: outgoingCallAccepted #5 by ben-phone
+            push ✗ ben-phone: by ben-phone ongoing, front-panel ongoing, ben-phone ongoing
     4.010 front-panel end
             = ended doorHungUp after 0 s, front-panel ended, ben-phone ended
             → ben-phone: callEnded #6 ended doorHungUp after 0 s, front-panel ended, ben-phone ended

@@ -93,7 +93,12 @@ fn words_of_output(output: &Output) -> String {
         Output::Append(_, change) => format!("+ {}", words_of_change(change)),
         Output::Archive(call) => format!("archive {}", words_of_call(call)),
         Output::Deliver { to, event } => format!("→ {}: {}", names(to), words_of_event(event)),
+        Output::Notify { to, rings_for, .. } => format!("push → {}: ring for {rings_for} ms", names(to)),
         Output::Revoke { devices, .. } => format!("revoke {}", names(devices)),
+        Output::Withdraw { devices, by, call } => {
+            let by = by.as_ref().map_or(String::new(), |by| format!(" by {by}"));
+            format!("push ✗ {}:{by} {}", names(devices), words_of_call(call))
+        }
     }
 }
 

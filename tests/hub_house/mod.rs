@@ -184,6 +184,10 @@ impl Device {
         self.send(self.http.post(self.url(path)).body(body), false).await
     }
 
+    pub async fn put(&self, path: &str, body: String) -> (u16, Value) {
+        self.send(self.http.put(self.url(path)).body(body), true).await
+    }
+
     /// A body that is not there is null.
     pub async fn delete(&self, path: &str) -> (u16, Value) {
         self.send(self.http.delete(self.url(path)), true).await

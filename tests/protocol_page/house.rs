@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 
 use doorward::config::hub::HubConfig;
+use doorward::config::push::PushTable;
 use doorward::hub::{self, administration::Administration};
 use doorward::ids::IdError;
 use tokio::sync::oneshot;
@@ -38,6 +39,8 @@ impl House {
         let mut config = HubConfig::default();
         config.server.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.server.state_directory = state.path().to_owned();
+        // Subscribed and unsubscribed before anybody calls: nothing is sent.
+        config.push = Some(PushTable::of("mailto:you@your-house.net"));
         let (ready, address) = oneshot::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let hub = tokio::spawn(async move {

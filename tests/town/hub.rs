@@ -141,7 +141,7 @@ impl Hub {
                 match output {
                     Output::Answer(result) => answer = answer.or(Some(result)),
                     Output::Append(session_id, change) => queue.push_back((session_id, change)),
-                    Output::Archive(_) => {}
+                    Output::Archive(_) | Output::Notify { .. } | Output::Withdraw { .. } => {}
                     Output::Deliver { to, event } => self.send_all(&to, &HubFrame::Event(event)),
                     Output::Revoke { session_id, devices } => {
                         self.send_all(&devices, &HubFrame::SessionEnded { session_id });

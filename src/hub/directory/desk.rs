@@ -14,6 +14,7 @@ use super::Directory;
 use super::tables::{DirectoryError, Invitation, NewDevice, Tables};
 use crate::clock;
 use crate::hub::auth::{self, SecretHash};
+use crate::hub::push::subscription::Subscription;
 use crate::hub::store::StoreError;
 use crate::ids::DeviceId;
 use crate::signaling::identity::Admission;
@@ -38,6 +39,16 @@ enum Job {
     },
     Revoke {
         device: DeviceId,
+        answer: oneshot::Sender<Result<(), DirectoryError>>,
+    },
+    Subscribe {
+        device: DeviceId,
+        subscription: Arc<Subscription>,
+        answer: oneshot::Sender<Result<(), DirectoryError>>,
+    },
+    Unsubscribe {
+        device: DeviceId,
+        only: Option<Arc<Subscription>>,
         answer: oneshot::Sender<Result<(), DirectoryError>>,
     },
 }
@@ -92,6 +103,27 @@ impl Desk {
         self.jobs.send(Job::Revoke { device, answer }).map_err(|_| closed())?;
         answered.await.map_err(|_| closed())?
     }
+
+    /// Keeps where a device can be woken by push. The answer comes when it is on the disk and the picture shows it.
+    ///
+    /// # Errors
+    /// The device is not there any more, or the database fails.
+    pub async fn subscribe(&self, device: DeviceId, subscription: Subscription) -> Result<(), DirectoryError> {
+        let (answer, answered) = oneshot::channel();
+        let subscription = Arc::new(subscription);
+        self.jobs.send(Job::Subscribe { device, subscription, answer }).map_err(|_| closed())?;
+        answered.await.map_err(|_| closed())?
+    }
+
+    /// A device is not woken any more; with `only`, if it is still woken there.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn unsubscribe(&self, device: DeviceId, only: Option<Arc<Subscription>>) -> Result<(), DirectoryError> {
+        let (answer, answered) = oneshot::channel();
+        self.jobs.send(Job::Unsubscribe { device, only, answer }).map_err(|_| closed())?;
+        answered.await.map_err(|_| closed())?
+    }
 }
 
 /// The thread is gone.
@@ -132,12 +164,24 @@ impl Keeper {
                     Ok(()) | Err(DirectoryError::Unknown(_)) => Ok(()),
                     Err(error) => Err(error),
                 };
-                if result.is_ok() {
-                    self.read();
-                }
-                drop(answer.send(result));
+                self.done(result, answer);
+            }
+            Job::Subscribe { device, subscription, answer } => {
+                let result = self.tables.subscribe(&device, &subscription);
+                self.done(result, answer);
+            }
+            Job::Unsubscribe { device, only, answer } => {
+                let result = self.tables.unsubscribe(&device, only.as_deref());
+                self.done(result, answer);
             }
         }
+    }
+
+    fn done(&mut self, result: Result<(), DirectoryError>, answer: oneshot::Sender<Result<(), DirectoryError>>) {
+        if result.is_ok() {
+            self.read();
+        }
+        drop(answer.send(result));
     }
 
     fn redeem(

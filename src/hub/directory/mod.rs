@@ -7,9 +7,11 @@ pub mod desk;
 pub mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::hub::auth::{Presented, SecretHash};
 use crate::hub::exchange::{Member, MemberDevice};
+use crate::hub::push::subscription::Subscription;
 use crate::ids::{DeviceId, Guid, Uid};
 use crate::signaling::protocol::{ErrorCode, Leg, Receiver, Refusal};
 
@@ -72,6 +74,8 @@ pub struct Device {
     pub name: String,
     /// Hash of its credential.
     pub credential: SecretHash,
+    /// Where it can be woken by push.
+    pub subscription: Option<Arc<Subscription>>,
 }
 
 /// Whom a call would reach.
@@ -170,7 +174,8 @@ impl Directory {
 
     fn member(&self, uid: &Uid) -> Option<Member> {
         let user = self.users.get(uid)?;
-        let device = |id: &DeviceId| MemberDevice { device_id: id.clone(), connected: false, push: false };
+        let subscribed = |id: &DeviceId| self.devices.get(id).is_some_and(|device| device.subscription.is_some());
+        let device = |id: &DeviceId| MemberDevice { device_id: id.clone(), connected: false, push: subscribed(id) };
         Some(Member { uid: uid.clone(), name: user.name.clone(), devices: user.devices.iter().map(device).collect() })
     }
 

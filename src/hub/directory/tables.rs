@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rusqlite::types::Type;
 use rusqlite::{
@@ -10,10 +11,14 @@ use rusqlite::{
 
 use super::{Device, Directory, Group, Kind, User};
 use crate::hub::auth::SecretHash;
+use crate::hub::push::subscription::Subscription;
 use crate::hub::store::{self, Commit, StoreError};
 use crate::ids::{DeviceId, Guid, IdError, Uid};
+use crate::redacted::Redacted;
 
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [FIRST, PUSH];
+
+const FIRST: &str = "
 CREATE TABLE users (
     uid TEXT PRIMARY KEY,
     name TEXT NOT NULL,
@@ -52,7 +57,16 @@ CREATE TABLE invitations (
     uid TEXT NOT NULL REFERENCES users ON DELETE CASCADE,
     expires INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-"];
+";
+
+const PUSH: &str = "
+CREATE TABLE subscriptions (
+    device_id TEXT PRIMARY KEY REFERENCES devices ON DELETE CASCADE,
+    endpoint TEXT NOT NULL UNIQUE,
+    key BLOB NOT NULL,
+    auth BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+";
 
 /// Why the directory was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -300,6 +314,32 @@ impl Tables {
         Ok(name)
     }
 
+    /// Keeps where a device can be woken by push. One place wakes one device: who had it before is not woken there any more.
+    ///
+    /// # Errors
+    /// The device is not there, or the database fails.
+    pub fn subscribe(&mut self, device: &DeviceId, subscription: &Subscription) -> Result<(), DirectoryError> {
+        let transaction = self.begin()?;
+        let Subscription { endpoint, key, auth } = subscription;
+        let sql = "DELETE FROM subscriptions WHERE device_id = ?1 OR endpoint = ?2";
+        transaction.execute(sql, params![device.as_str(), endpoint.expose()])?;
+        let sql = "INSERT INTO subscriptions (device_id, endpoint, key, auth) VALUES (?1, ?2, ?3, ?4)";
+        transaction
+            .execute(sql, params![device.as_str(), endpoint.expose(), key, auth.expose()])
+            .map_err(|error| unknown(error, format!("device {device}")))?;
+        Ok(transaction.commit()?)
+    }
+
+    /// A device is not woken any more; with `only`, if it is still woken there.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn unsubscribe(&mut self, device: &DeviceId, only: Option<&Subscription>) -> Result<(), DirectoryError> {
+        let sql = "DELETE FROM subscriptions WHERE device_id = ?1 AND endpoint = coalesce(?2, endpoint)";
+        self.connection.execute(sql, params![device.as_str(), only.map(|only| only.endpoint.expose())])?;
+        Ok(())
+    }
+
     fn begin(&mut self) -> Result<Transaction<'_>, rusqlite::Error> {
         self.connection.transaction_with_behavior(TransactionBehavior::Immediate)
     }
@@ -429,10 +469,19 @@ fn read_users(connection: &Connection, directory: &mut Directory) -> Result<(), 
 }
 
 fn read_devices(connection: &Connection, directory: &mut Directory) -> Result<(), rusqlite::Error> {
-    let mut statement = connection.prepare("SELECT device_id, uid, name, credential FROM devices")?;
+    let mut statement = connection.prepare(
+        "SELECT device_id, uid, name, credential, endpoint, key, auth FROM devices LEFT JOIN subscriptions USING (device_id)",
+    )?;
     let device = |row: &Row<'_>| {
         let credential = SecretHash::from_stored(row.get(3)?);
-        Ok((id::<DeviceId>(row, 0)?, Device { uid: id(row, 1)?, name: row.get(2)?, credential }))
+        let subscription = match row.get::<_, Option<String>>(4)? {
+            Some(endpoint) => {
+                let (endpoint, auth) = (Redacted::new(endpoint), Redacted::new(row.get(6)?));
+                Some(Arc::new(Subscription { endpoint, key: row.get(5)?, auth }))
+            }
+            None => None,
+        };
+        Ok((id::<DeviceId>(row, 0)?, Device { uid: id(row, 1)?, name: row.get(2)?, credential, subscription }))
     };
     for row in statement.query_map([], device)? {
         let (device_id, device) = row?;

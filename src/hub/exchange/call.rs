@@ -126,6 +126,8 @@ pub(super) struct Device {
     pub delivery: Delivery,
     pub media: Media,
     pub presence: Presence,
+    /// It is to be woken by push, and was not told yet that it need not any more.
+    pub push: bool,
 }
 
 impl Device {
@@ -365,6 +367,20 @@ impl CallState {
         Output::Deliver { to, event: Event { session_id: self.session_id, entry, event } }
     }
 
+    /// Takes the ring back where it was pushed: from devices that do not ring any more.
+    pub fn withdraw(&mut self, turn: &mut Turn, by: Option<&DeviceId>) {
+        let devices = self.those(|device| device.push && device.standing != Standing::Ringing);
+        if devices.is_empty() {
+            return;
+        }
+        for device_id in &devices {
+            if let Some(device) = self.devices.get_mut(device_id) {
+                device.push = false;
+            }
+        }
+        turn.outputs.push(Output::Withdraw { devices, by: by.cloned(), call: Box::new(self.picture()) });
+    }
+
     /// Keeps what became of a device for the history.
     pub fn record(&mut self, leg: &Leg, state: ParticipantState, wall: u64) {
         let joined_at = (state == ParticipantState::Ongoing).then_some(wall);
@@ -435,6 +451,7 @@ impl CallState {
         if !open.is_empty() {
             turn.outputs.push(Output::Revoke { session_id: self.session_id, devices: open });
         }
+        self.withdraw(turn, by);
         turn.outputs.push(Output::Archive(call));
     }
 }

@@ -107,6 +107,10 @@ impl Exchange {
                 turn.outputs.push(call.deliver(to, RING, event));
             }
         }
+        let to = call.those(|device| device.push);
+        if !to.is_empty() {
+            turn.outputs.push(Output::Notify { to, call: picture, rings_for: call.initiation.ring_for });
+        }
         let devices = call.initiation.members.iter().flat_map(|member| &member.devices);
         if !devices.into_iter().any(|device| device.connected || device.push)
             && let Some(call) = self.calls.get_mut(&session_id)
@@ -127,6 +131,7 @@ impl CallState {
             delivery: Delivery::Sent,
             media: Media::Closed,
             presence: Presence::Here,
+            push: false,
         };
         let mut devices = BTreeMap::from([(caller.leg.device_id.clone(), caller)]);
         for member in &initiation.members {
@@ -159,5 +164,6 @@ fn called(leg: Leg, device: &MemberDevice, now: Moment) -> Device {
         // The deadline counts only from an accept on, which sets it anew.
         Presence::Away { lost_by: RING, until: Deadline::Ahead(now) }
     };
-    Device { leg, standing: Standing::Ringing, delivery: Delivery::Sent, media: Media::Closed, presence }
+    let (standing, delivery, media) = (Standing::Ringing, Delivery::Sent, Media::Closed);
+    Device { leg, standing, delivery, media, presence, push: device.push }
 }

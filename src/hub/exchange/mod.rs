@@ -55,12 +55,30 @@ pub enum Output {
         /// What.
         event: Event,
     },
+    /// Wake these devices by push. Those that are connected were told by their sockets just before.
+    Notify {
+        /// Which devices.
+        to: Vec<DeviceId>,
+        /// The call that rings.
+        call: Box<Call>,
+        /// Milliseconds for which it rings.
+        rings_for: u64,
+    },
     /// These devices' media sessions of this call are over: the hub stops relaying and tells them.
     Revoke {
         /// Which call.
         session_id: SessionId,
         /// Which devices.
         devices: Vec<DeviceId>,
+    },
+    /// The call asks these devices no more, which were to be woken by push.
+    Withdraw {
+        /// Which devices.
+        devices: Vec<DeviceId>,
+        /// The one of them that decided it, if it did: it needs no word.
+        by: Option<DeviceId>,
+        /// The call as it stands now.
+        call: Box<Call>,
     },
 }
 
@@ -277,6 +295,11 @@ fn told_once(outputs: &[Output]) -> bool {
     let mut told = BTreeSet::new();
     outputs.iter().all(|output| match output {
         Output::Deliver { to, event } => to.iter().all(|device_id| told.insert((event.entry, device_id))),
-        Output::Answer(_) | Output::Append(..) | Output::Archive(_) | Output::Revoke { .. } => true,
+        Output::Answer(_)
+        | Output::Append(..)
+        | Output::Archive(_)
+        | Output::Notify { .. }
+        | Output::Revoke { .. }
+        | Output::Withdraw { .. } => true,
     })
 }

@@ -126,6 +126,7 @@ impl CallState {
         if !viewers.is_empty() {
             turn.outputs.push(Output::Revoke { session_id: self.session_id, devices: viewers });
         }
+        self.withdraw(turn, Some(&leg.device_id));
         let caller_looks = self.devices.get(&caller.device_id).is_some_and(|device| device.media == Media::Open);
         if !self.initiation.initiator_is_door && caller_looks {
             self.tell(
@@ -194,6 +195,7 @@ impl CallState {
             device.standing = Standing::Settled;
         }
         self.tell(turn, others, EventKind::IncomingCallCancelled { call: Box::new(self.picture()) });
+        self.withdraw(turn, Some(&leg.device_id));
         self.close(turn, viewers);
     }
 
