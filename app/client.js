@@ -7,7 +7,7 @@ import { Openings } from './opening.js';
 import { HubError, READ_PATIENCE_MS, ask, isOver, newKey } from './verbs.js';
 
 /**
- * @import { Call, CallEvent, CallListener, CallType, HubFrame, Me, Metadata, Opener, ReceiverType, RejectStatus,
+ * @import { Call, CallEvent, CallListener, CallType, HubFrame, Me, Metadata, Opener, PushState, ReceiverType, RejectStatus,
  *   SessionToken, Welcome } from './types.js'
  * @import { MediaElements } from './media.js'
  */
@@ -242,6 +242,30 @@ export class Client {
    */
   still(sessionId) {
     return this.#read(`/v1/calls/${sessionId}/still`);
+  }
+
+  // ------------------------------------------------------------------------------------------------------------- push
+
+  /**
+   * The key to subscribe with, if this hub sends pushes, and whether it would wake this device.
+   * @returns {Promise<PushState>}
+   */
+  pushState() {
+    return this.#read('/v1/me/device/push');
+  }
+
+  /**
+   * Lets the hub wake this device.
+   * @param {PushSubscriptionJSON} body what the browser's subscription gives
+   * @returns {Promise<void>}
+   */
+  subscribePush(body) {
+    return ask({ hub: this.#hub, credential: this.#credential, method: 'PUT', path: '/v1/me/device/push', body, patience: READ_PATIENCE_MS });
+  }
+
+  /** @returns {Promise<void>} */
+  unsubscribePush() {
+    return ask({ hub: this.#hub, credential: this.#credential, method: 'DELETE', path: '/v1/me/device/push', patience: READ_PATIENCE_MS });
   }
 
   // ---------------------------------------------------------------------------------------------------- media session

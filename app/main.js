@@ -4,6 +4,7 @@ import { Client } from './client.js';
 import { h, icon, say } from './elements.js';
 import { allowMicrophone, microphonePermission } from './microphone.js';
 import { PastCalls } from './past.js';
+import { Push, keepForWorker } from './push.js';
 import { Ring } from './ring.js';
 import { callScreen } from './screens/call.js';
 import { historyScreen } from './screens/history.js';
@@ -24,6 +25,9 @@ const HUB = location.origin;
 const KEPT = 'doorward';
 /** Wishes of the browser's that the resident put off, until this tab is closed. */
 const POSTPONED = 'doorward-postponed';
+const SESSION_ID = /^[0-9a-f]{32}$/;
+/** A page on the wall that nobody touches. */
+const RESTS_AFTER_MS = 60_000;
 
 export class App {
   /** @type {ConnectionState} */
@@ -39,6 +43,8 @@ export class App {
   ring = new Ring();
   /** @type {Switchboard | null} */
   switchboard = null;
+  /** @type {Push | null} */
+  push = null;
 
   /** @type {Client | null} */
   #client = null;
@@ -46,6 +52,10 @@ export class App {
   #credential = null;
   /** Why this device is not paired any more. @type {import('./screens/pairing.js').Farewell | null} */
   #farewell = null;
+  /** A call to be answered, before there is anything that could. @type {string | null} */
+  #wanted = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #resting;
   /** @type {Screen | null} */
   #screen = null;
   #screenName = '';
@@ -63,13 +73,17 @@ export class App {
   start() {
     this.#load();
     setLanguage(this.settings.language);
-    this.ring.volume = this.settings.ringVolume / 100;
+    this.#setVolume();
     this.ring.onSoundChanged = () => void this.#refreshWishes();
     this.#toast.append(icon('warning'), this.#toastWord,
       h('button', { type: 'button', class: 'small round-small', 'aria-label': t('close'), onclick: () => this.switchboard?.forgive() }, icon('close')));
     document.body.replaceChildren(this.#bar, this.#body, this.#tabs, this.#toast, this.#spoken);
     this.#drawFrame();
     addEventListener('hashchange', () => this.#route());
+    navigator.serviceWorker?.addEventListener('message', ({ data }) => this.#answer(data?.answer));
+    for (const touch of ['pointerdown', 'keydown']) addEventListener(touch, () => this.#stir(), { passive: true });
+    this.#stir();
+    void keepForWorker(this.#credential);
     setInterval(() => this.#screen?.tick(), 500);
     if (this.#credential) void this.#onlyTab(() => this.#open());
     this.#route();
@@ -89,6 +103,7 @@ export class App {
 
   #save() {
     localStorage.setItem(KEPT, JSON.stringify({ credential: this.#credential, settings: this.settings }));
+    void keepForWorker(this.#credential);
   }
 
   /** @param {Pairing} pairing */
@@ -122,6 +137,7 @@ export class App {
     this.#credential = null;
     this.me = null;
     this.past = null;
+    this.push = null;
     this.#save();
     history.replaceState(null, '', location.pathname);
   }
@@ -172,6 +188,10 @@ export class App {
     this.#client = client;
     this.switchboard = new Switchboard(client, this.ring);
     this.switchboard.onChange = () => this.#changed();
+    this.push = new Push(client);
+    this.push.onChange = () => this.#changed();
+    if (this.#wanted) this.switchboard.answerWhenRinging(this.#wanted);
+    this.#wanted = null;
     const past = new PastCalls(client);
     past.onChange = () => this.#changed();
     this.past = past;
@@ -201,6 +221,17 @@ export class App {
       this.switchboard?.complain(error);
     }
     await this.past?.refresh();
+    await this.push?.refresh();
+  }
+
+  /**
+   * From a notification: this call.
+   * @param {unknown} sessionId
+   */
+  #answer(sessionId) {
+    if (typeof sessionId !== 'string' || !SESSION_ID.test(sessionId)) return;
+    if (this.switchboard) this.switchboard.answerWhenRinging(sessionId);
+    else this.#wanted = sessionId;
   }
 
   // ------------------------------------------------------------------------------------------ what the browser allows
@@ -223,7 +254,7 @@ export class App {
   async grant(wish) {
     if (wish === 'sound') this.ring.unlock();
     if (wish === 'microphone') await allowMicrophone();
-    if (wish === 'notification') await Notification.requestPermission();
+    if (wish === 'notification') await this.push?.turnOn();
     await this.#refreshWishes();
   }
 
@@ -237,15 +268,32 @@ export class App {
   /** @param {Partial<Settings>} chosen */
   choose(chosen) {
     Object.assign(this.settings, chosen);
+    if (chosen.language) setLanguage(chosen.language);
     this.#save();
-    this.ring.volume = this.settings.ringVolume / 100;
+    this.#setVolume();
+    // Refused, it is a tablet with a bar at its edge.
+    if (chosen.awake) document.documentElement.requestFullscreen?.().catch(() => {});
+    if (chosen.awake === false && document.fullscreenElement) void document.exitFullscreen();
     if (chosen.language) {
-      setLanguage(chosen.language);
       this.#drawFrame();
       this.#screenName = '';
       this.#route();
     }
     this.#changed();
+  }
+
+  /** On the wall it rings as loud as it can. */
+  #setVolume() {
+    this.ring.volume = this.settings.awake ? 1 : this.settings.ringVolume / 100;
+  }
+
+  /** Somebody touches the screen, or it rings: on the wall the page rests in between, dark enough for a hall at night. */
+  #stir() {
+    document.body.removeAttribute('data-resting');
+    clearTimeout(this.#resting);
+    this.#resting = setTimeout(() => {
+      if (this.settings.awake && !this.switchboard?.shown) document.body.dataset['resting'] = 'yes';
+    }, RESTS_AFTER_MS);
   }
 
   // ---------------------------------------------------------------------------------------------------------- screens
@@ -260,6 +308,7 @@ export class App {
   #changed() {
     const inCall = Boolean(this.switchboard?.shown);
     if (inCall !== (this.#screenName === 'call')) this.#route();
+    if (inCall) this.#stir();
     const talking = this.switchboard?.shown ?? null;
     this.ring.keepAwake(this.settings.awake || Boolean(talking && !talking.over));
     document.body.dataset['connection'] = this.connection;
@@ -274,6 +323,11 @@ export class App {
     if (this.#elsewhereNow) return;
     const { hash } = location;
     const { switchboard } = this;
+    const wanted = /^#answer=(\w+)$/.exec(hash)?.[1];
+    if (wanted) {
+      history.replaceState(null, '', location.pathname);
+      this.#answer(wanted);
+    }
     const code = /^#pair=([\w-]{1,64})$/.exec(hash)?.[1] ?? '';
     // Paired already: the code is for another device, and must not stay in the address.
     if (this.#credential && code) history.replaceState(null, '', location.pathname);

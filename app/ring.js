@@ -3,6 +3,8 @@
 
 import { t } from './texts.js';
 
+/** @import { PushMessage } from './types.js' */
+
 /**
  * A cadence: notes as [hertz, start in seconds, length in seconds], and how often it comes.
  * @typedef {{ every: number, loudness: number, notes: [number, number, number][] }} Cadence
@@ -38,6 +40,8 @@ export class Ring {
   /** @type {WakeLockSentinel | null} */
   #awake = null;
   #awakeWanted = false;
+  /** The screen was to stay on, and the browser did not let it. */
+  awakeRefused = false;
 
   constructor() {
     this.#context.onstatechange = () => this.onSoundChanged();
@@ -115,15 +119,13 @@ export class Ring {
   }
 
   /**
-   * A notification, where the page is not seen and the resident allowed it.
-   * @param {string} tag
-   * @param {string} title
-   * @param {string} body
+   * A notification, where the page is not seen and the resident allowed it: the same that a push shows.
+   * @param {PushMessage & { body?: string }} message
    */
-  async notify(tag, title, body) {
+  async notify(message) {
     if (document.visibilityState === 'visible' || globalThis.Notification?.permission !== 'granted') return;
     const registration = await navigator.serviceWorker?.getRegistration();
-    await registration?.showNotification(title, { body, tag, icon: 'icons/icon-192.png', requireInteraction: true });
+    registration?.active?.postMessage(message);
   }
 
   /** @param {string} tag */
@@ -143,6 +145,8 @@ export class Ring {
     if (this.#awakeWanted && document.visibilityState === 'visible' && (!this.#awake || this.#awake.released)) {
       // Refused on a low battery: then the screen goes dark as always.
       this.#awake = (await navigator.wakeLock?.request('screen').catch(() => null)) ?? null;
+      this.awakeRefused = !this.#awake;
+      this.onSoundChanged();
     }
     if (!this.#awakeWanted) {
       await this.#awake?.release();

@@ -16,6 +16,8 @@ import { doorName, errorText, openingText, t } from './texts.js';
 const FAREWELL_MS = 4_000;
 /** How long a door that did not open is spoken of. */
 const OPENING_REFUSED_MS = 7_000;
+/** A call that is to be answered and is not told of by then is over. */
+const WANTED_MS = 10_000;
 /** The hub's own timer decides; this is for a hub that is gone. */
 const RING_SLACK_MS = 4_000;
 
@@ -33,6 +35,10 @@ export class Switchboard {
   onHistory = () => {};
   /** Which ringing call is looked at, where several ring. @type {string | null} */
   #picked = null;
+  /** To be answered once it rings here. @type {string | null} */
+  #wanted = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #wanting;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #complaining;
   #client;
@@ -108,6 +114,25 @@ export class Switchboard {
       } else if (error instanceof HubError && error.code === 'ERR_CALL_SESSION_NOT_FOUND') this.#remove(line);
     }
     this.#changed();
+  }
+
+  /**
+   * From a notification: the call is answered as soon as it is heard of here.
+   * @param {string} sessionId
+   */
+  answerWhenRinging(sessionId) {
+    clearTimeout(this.#wanting);
+    this.#wanted = sessionId;
+    const line = this.lines.get(sessionId);
+    if (line) {
+      this.#wanted = null;
+      void (this.shown?.phase.at === 'talking' ? this.endAndAnswer(line) : this.answer(line));
+    } else {
+      this.#wanting = setTimeout(() => {
+        this.#wanted = null;
+        this.warn(t('callIsOver'));
+      }, WANTED_MS);
+    }
   }
 
   /**
@@ -217,7 +242,8 @@ export class Switchboard {
         void line.lookAtStill();
         clearTimeout(line.expiry);
         line.expiry = setTimeout(() => this.#expire(line), ringsFor + RING_SLACK_MS);
-        void this.#ring.notify(call.sessionId, t('notificationRing', { door: doorName(call) }), call.metadata['buttonLabel'] ?? '');
+        void this.#ring.notify({ kind: 'ring', sessionId: call.sessionId, door: doorName(call), body: call.metadata['buttonLabel'] ?? '' });
+        if (call.sessionId === this.#wanted) this.answerWhenRinging(call.sessionId);
       },
       onIncomingCallCancelled: (call) => this.#end(call, call.status === 'cancelled' ? 'withdrawn' : 'missed'),
       onOutgoingCallRejected: (call) => this.#end(call, 'notAnswered'),
@@ -317,7 +343,7 @@ export class Switchboard {
       // Refused, here or by all: there is nothing to tell.
       if (how === 'missed' && call.status !== 'unanswered') this.#remove(line);
       else this.#farewell(line, how, call);
-      if (how === 'missed' && call.status === 'unanswered') void this.#ring.notify(call.sessionId, t('notificationMissed', { door: doorName(call) }), '');
+      if (how === 'missed' && call.status === 'unanswered') void this.#ring.notify({ kind: 'over', sessionId: call.sessionId, door: doorName(call), status: 'unanswered' });
     }
     this.onHistory();
   }

@@ -186,6 +186,17 @@ export interface Pairing {
   deviceId: string;
 }
 
+/** Answer of `GET /v1/me/device/push`. */
+export interface PushState {
+  applicationServerKey?: string;
+  subscribed: boolean;
+}
+
+/** What a push says, decrypted. */
+export type PushMessage =
+  | { kind: 'over'; sessionId: string; door: string; status: CallStatus }
+  | { kind: 'ring'; sessionId: string; door: string };
+
 /** Answer of `GET /v1/me`. */
 export interface Me {
   uid: string;

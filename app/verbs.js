@@ -28,7 +28,7 @@ export class HubError extends Error {
  * @typedef {object} Asking
  * @property {string} hub address of the hub, without a trailing slash
  * @property {string | null} credential
- * @property {'DELETE' | 'GET' | 'POST'} method
+ * @property {'DELETE' | 'GET' | 'POST' | 'PUT'} method
  * @property {string} path
  * @property {object} [body]
  * @property {number} patience milliseconds after which there is no point in asking any more

@@ -58,6 +58,11 @@ fn calls_open() {
 }
 
 #[test]
+fn calls_push() {
+    run("calls_push.test.js");
+}
+
+#[test]
 fn calls_waiting() {
     run("calls_waiting.test.js");
 }

@@ -1,11 +1,16 @@
 // What a resident may choose for this device.
 
-import { h } from '../elements.js';
+import { h, say } from '../elements.js';
 import { t } from '../texts.js';
 
 /** @import { App } from '../main.js' */
 
 const TEST_MS = 6_000;
+
+const PUSH_HINTS = /** @type {const} */ ({
+  unknown: 'pushUnknown', unsupported: 'pushUnsupported', install: 'pushInstall', hubWithout: 'pushHubWithout', blocked: 'pushBlocked',
+  off: 'pushHint', on: 'pushOnHint', failed: 'pushFailed',
+});
 
 /** @param {App} app */
 export function settingsScreen(app) {
@@ -34,6 +39,10 @@ export function settingsScreen(app) {
 
   const awake = h('input', { id: 'awake', type: 'checkbox', class: 'switch', checked: settings.awake, onchange: () => app.choose({ awake: awake.checked }) });
 
+  const awakeRefused = h('p', { class: 'hint warn', hidden: true }, t('awakeRefused'));
+  const pushHint = h('p', { class: 'hint' });
+  const pushSwitch = h('input', { id: 'push', type: 'checkbox', class: 'switch', onchange: () => void (pushSwitch.checked ? app.push?.turnOn() : app.push?.turnOff()) });
+
   const yes = h('button', { type: 'button', class: 'small stop', onclick: () => unpair() }, t('unpairYes'));
   const unpair = () => {
     yes.disabled = true;
@@ -53,7 +62,9 @@ export function settingsScreen(app) {
     h('div', { class: 'card form-card' },
       h('div', { class: 'setting' }, h('span', {}, t('soundTest')), test),
       h('div', { class: 'setting' }, h('label', { for: 'ring-volume' }, t('ringVolume')), volume),
-      h('div', { class: 'setting' }, h('div', {}, h('label', { for: 'awake' }, t('awake')), h('p', { class: 'hint' }, t('awakeHint'))), awake)),
+      h('div', { class: 'setting' }, h('div', {}, h('label', { for: 'awake' }, t('awake')), h('p', { class: 'hint' }, t('awakeHint')), awakeRefused), awake)),
+    h('div', { class: 'card form-card' },
+      h('div', { class: 'setting' }, h('div', {}, h('label', { for: 'push' }, t('push')), pushHint), pushSwitch)),
     h('div', { class: 'card form-card' },
       h('div', { class: 'setting' }, h('div', {}, h('span', {}, t('thisDevice')), who)),
       h('div', { class: 'setting' }, h('div', {}, h('span', {}, t('unpair')), h('p', { class: 'hint' }, t('unpairHint'))),
@@ -62,7 +73,15 @@ export function settingsScreen(app) {
 
   return {
     element,
-    update: () => void (who.textContent = app.me ? t('signedInAs', { name: app.me.name }) : ''),
+    update: () => {
+      who.textContent = app.me ? t('signedInAs', { name: app.me.name }) : '';
+      const view = app.push?.view ?? 'unknown';
+      pushSwitch.checked = view === 'on';
+      pushSwitch.disabled = !(view === 'on' || view === 'off' || view === 'failed');
+      say(pushHint, t(PUSH_HINTS[view]));
+      volume.disabled = settings.awake;
+      awakeRefused.hidden = !(settings.awake && app.ring.awakeRefused);
+    },
     tick: () => {},
     leave: stop,
   };

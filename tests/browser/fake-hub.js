@@ -82,6 +82,7 @@ export class FakeHub {
         doors: [{ uid: 'door-1', name: 'Main entrance', online: true }, { uid: 'door-2', name: 'Garden gate', online: false }],
       });
     }
+    if (pathname === '/v1/me/device/push') return request.method === 'GET' ? say(200, { subscribed: false }) : say(204);
     if (pathname === '/v1/me/device' && request.method === 'DELETE') {
       for (const [credential, owner] of this.credentials) if (owner === device) this.credentials.delete(credential);
       return this.loseAnswers ? request.socket.destroy() : say(204);

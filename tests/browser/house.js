@@ -68,6 +68,7 @@ state-directory = "${this.#file('hub')}"
 heartbeat = "2s"
 [call]
 ${this.#settings.hub.call ?? ''}
+${this.#settings.hub.push ? `[push]\n${this.#settings.hub.push}` : ''}
 [log]
 level = "debug"
 `);

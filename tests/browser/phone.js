@@ -79,13 +79,14 @@ function listen() {
 
 export class Phone {
   /** A new phone, paired with a new code; with `cable` over a cable of its own, which can be cut. */
-  static async pair(browser, house, uid, { cable: wired = false, ...options } = {}) {
+  static async pair(browser, house, uid, { cable: wired = false, prepareMore, ...options } = {}) {
     const link = new URL(await house.invite(uid));
     const cable = wired ? await Cable.lay(house.address) : null;
     /** What the hub told, every frame in its order. */
     const told = [];
     const prepare = async (context, page) => {
       await context.addInitScript(watch);
+      await prepareMore?.(context);
       page.on('websocket', (socket) => {
         socket.on('framesent', ({ payload }) => keepSecrets(house, String(payload)));
         socket.on('framereceived', ({ payload }) => told.push(JSON.parse(String(payload))));
