@@ -220,7 +220,15 @@ impl Door {
         std::fs::write(&altered, text.replacen("\"merged\":false", "\"merged\":true ", 1)).expect("it is ours");
         let found = audit("verify", &altered);
         assert_eq!(found.status.code(), Some(65), "{found:?}");
-        String::from_utf8(audit("show", &log).stdout).expect("text")
+        // A full file is put away: both are read as one, and show the same.
+        let shown = audit("show", &log).stdout;
+        let (older, newer) = text.split_at(text.find('\n').expect("a log has lines") + 1);
+        std::fs::write(log.with_file_name("audit.0001.jsonl"), older).expect("it is ours");
+        assert_eq!(audit("verify", &log).status.code(), Some(65), "the first line comes twice");
+        std::fs::write(&log, newer).expect("it is ours");
+        assert_eq!(audit("show", &log).stdout, shown);
+        assert!(audit("verify", &log).status.success());
+        String::from_utf8(shown).expect("text")
     }
 }
 

@@ -1,13 +1,16 @@
 //! `doorward audit …`: reads an audit log, offline, and says whether it is whole. Never writes one.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::{Event, Fault, Line, Record, Verifier};
+use super::file::parts::put_away;
+use super::{Event, Fault, Record, Verifier};
 use crate::signaling::protocol::Opener;
 
 /// The log is not whole.
@@ -26,13 +29,13 @@ pub struct Arguments {
 enum Command {
     /// Check that nothing was altered, left out or put in: 0 whole, 65 not whole, 66 no log
     Verify {
-        /// The log, or "-" for standard input (as `doorward hub audit` prints it)
+        /// The log, with the full files beside it (audit.0001.jsonl …) that were put away; or "-" for standard input (as `doorward hub audit` prints it)
         #[arg(value_name = "FILE", default_value = "/var/lib/doorward/audit.jsonl")]
         file: PathBuf,
     },
     /// Print it for people
     Show {
-        /// The log, or "-" for standard input
+        /// The log, with the full files beside it; or "-" for standard input
         #[arg(value_name = "FILE", default_value = "/var/lib/doorward/audit.jsonl")]
         file: PathBuf,
     },
@@ -45,51 +48,81 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Command::Verify { file } => (file, false),
         Command::Show { file } => (file, true),
     };
-    let name = file.display();
-    let lines = match open(file) {
-        Ok(lines) => lines,
+    let mut reading = Reading { show, verifier: Verifier::default(), count: 0 };
+    let parts = match open(file) {
+        Ok(parts) => parts,
         Err(error) => {
-            eprintln!("doorward: {name}: {error}");
+            eprintln!("doorward: {}: {error}", file.display());
             return ExitCode::from(MISSING);
         }
     };
-    let mut verifier = Verifier::default();
-    let (mut count, mut last): (u64, Option<Line>) = (0, None);
-    for (number, line) in (1u64..).zip(lines.split(b'\n')) {
-        let line = match line {
-            Ok(line) => line,
-            Err(error) => {
-                eprintln!("doorward: {name}:{number}: {error}");
-                return ExitCode::from(MISSING);
-            }
-        };
-        let text = String::from_utf8(line).map_err(|_| Fault::Unreadable);
-        match text.and_then(|text| verifier.read(&text).cloned()) {
-            Ok(line) => {
-                if show {
-                    println!("{}", describe(&line.record));
-                }
-                (count, last) = (count + 1, Some(line));
-            }
-            Err(fault) => {
-                eprintln!("{name}:{number}: {fault}");
-                return ExitCode::from(BROKEN);
-            }
+    for part in parts {
+        if let Err(code) = reading.read(part) {
+            return ExitCode::from(code);
         }
     }
     if !show {
-        let end = last.map_or_else(String::new, |line| {
+        let Reading { verifier, count, .. } = reading;
+        let end = verifier.last().map_or_else(String::new, |line| {
             format!(", the last has number {} and hash {}", line.record.number, line.hash)
         });
-        println!("{name}: whole, {count} lines, {} gaps{end}", verifier.gaps);
+        println!("{}: whole, {count} lines, {} gaps{end}", file.display(), verifier.gaps);
     }
     ExitCode::SUCCESS
 }
 
-fn open(file: &Path) -> std::io::Result<BufReader<Box<dyn Read>>> {
-    let source: Box<dyn Read> =
-        if file == Path::new("-") { Box::new(std::io::stdin()) } else { Box::new(std::fs::File::open(file)?) };
-    Ok(BufReader::new(source))
+/// A file of the log, by its name.
+struct Part {
+    name: String,
+    text: Box<dyn Read>,
+}
+
+/// What was read so far.
+struct Reading {
+    show: bool,
+    verifier: Verifier,
+    count: u64,
+}
+
+impl Reading {
+    /// Reads a file to its end, or says what is wrong and with which exit code that ends.
+    fn read(&mut self, Part { name, text }: Part) -> Result<(), u8> {
+        for (number, line) in (1u64..).zip(BufReader::new(text).split(b'\n')) {
+            let line = line.map_err(|error| {
+                eprintln!("doorward: {name}:{number}: {error}");
+                MISSING
+            })?;
+            let text = String::from_utf8(line).map_err(|_| Fault::Unreadable);
+            let read = text.and_then(|text| self.verifier.read(&text).cloned()).map_err(|fault| {
+                eprintln!("{name}:{number}: {fault}");
+                BROKEN
+            })?;
+            if self.show {
+                println!("{}", describe(&read.record));
+            }
+            self.count += 1;
+        }
+        Ok(())
+    }
+}
+
+/// The full files of a log and then itself. It is opened first: put away meanwhile, it is still the newest.
+fn open(log: &Path) -> std::io::Result<Vec<Part>> {
+    if log == Path::new("-") {
+        return Ok(vec![Part { name: "-".to_owned(), text: Box::new(std::io::stdin()) }]);
+    }
+    let named = |path: &Path, file: File| Part { name: path.display().to_string(), text: Box::new(file) };
+    let newest = File::open(log)?;
+    let place = |file: &File| file.metadata().map(|data| (data.dev(), data.ino()));
+    let mut parts = Vec::new();
+    for path in put_away(log)? {
+        let file = File::open(&path)?;
+        if place(&file)? != place(&newest)? {
+            parts.push(named(&path, file));
+        }
+    }
+    parts.push(named(log, newest));
+    Ok(parts)
 }
 
 /// One line in words.

@@ -1,11 +1,12 @@
 //! The audit log's file, and what of it the hub has no copy of yet. Written by a thread of its own after the fact: no opening
 //! ever waits for the disk. Without a directory, or with one that fails, the newest lines are kept in memory, and the log says
-//! that it has a gap.
+//! that it has a gap. A full file is put away, and the chain goes on in the next one.
+
+pub mod parts;
 
 use std::collections::VecDeque;
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use super::{Chain, Event, GapReason, LONGEST_LINE, Line};
 use crate::ids::BootId;
 use crate::moment::Moment;
+use parts::Log;
 
 /// Lines of which the hub may have no copy; older ones are in the file only.
 const KEPT: usize = 256;
@@ -23,6 +25,8 @@ const BATCH: usize = 12;
 const QUEUE: usize = 1024;
 /// After a failed write the next try waits this long.
 const RETRY: Duration = Duration::from_secs(2);
+/// A file of this size, some ten thousand lines, is put away.
+const FULL: u64 = 4 << 20;
 
 /// The log of this door.
 #[derive(Debug)]
@@ -52,7 +56,7 @@ impl Audit {
         let Some(directory) = state_directory else {
             return Self::forgetful(boot, now, wall, GapReason::NotKept);
         };
-        match Self::take_up(directory, boot, now, wall) {
+        match Self::take_up(directory, FULL, boot, now, wall) {
             Ok(audit) => audit,
             Err(error) => {
                 tracing::error!(%error, path = %path(directory).display(), "the audit log cannot be kept");
@@ -68,22 +72,27 @@ impl Audit {
         audit
     }
 
-    fn take_up(directory: &Path, boot: BootId, now: Moment, wall: u64) -> std::io::Result<Self> {
+    fn take_up(directory: &Path, full: u64, boot: BootId, now: Moment, wall: u64) -> std::io::Result<Self> {
         std::fs::create_dir_all(directory)?;
-        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path(directory))?;
-        let End { lines, torn, empty } = read_end(&mut file)?;
+        let mut log = Log::open(path(directory), full)?;
+        let End { mut lines, torn, empty } = read_end(log.file())?;
         if torn > 0 {
             // The power went while it was written: nobody was told that it was kept.
-            let length = file.metadata()?.len();
-            file.set_len(length - torn)?;
+            log.cut(torn)?;
             tracing::warn!(bytes = torn, "the last line of the audit log was not whole");
         }
-        let uncopied: VecDeque<Line> = lines;
-        let (chain, gap) = match uncopied.back() {
+        let mut unreadable = lines.is_empty() && !empty;
+        // The first lines of a file follow the last ones of the file that was put away before it.
+        if lines.len() < KEPT && !unreadable {
+            let before = end_of_parts(&parts::put_away(&path(directory))?)?;
+            unreadable = lines.is_empty() && before.lines.is_empty() && !before.empty;
+            before.lines.into_iter().rev().take(KEPT - lines.len()).for_each(|line| lines.push_front(line));
+        }
+        let (chain, gap) = match lines.back() {
             Some(last) => (Chain::after(last, boot), None),
-            None => (Chain::begin(boot), (!empty).then_some(GapReason::Unreadable)),
+            None => (Chain::begin(boot), unreadable.then_some(GapReason::Unreadable)),
         };
-        let mut audit = Self { chain, uncopied, writer: Some(Writer::start(file)?) };
+        let mut audit = Self { chain, uncopied: lines, writer: Some(Writer::start(log)?) };
         if let Some(reason) = gap {
             audit.record(now, wall, Event::Gap { reason });
         }
@@ -159,19 +168,30 @@ fn read_end(file: &mut File) -> std::io::Result<End> {
     Ok(End { lines, torn: u64::try_from(torn).unwrap_or(0), empty: whole.is_empty() })
 }
 
+/// The end of the newest part that has anything in it.
+fn end_of_parts(parts: &[PathBuf]) -> std::io::Result<End> {
+    for part in parts.iter().rev() {
+        let end = read_end(&mut File::open(part)?)?;
+        if !end.empty {
+            return Ok(end);
+        }
+    }
+    Ok(End { lines: VecDeque::new(), torn: 0, empty: true })
+}
+
 fn last_part(bytes: &[u8]) -> usize {
     bytes.iter().rev().take_while(|byte| **byte != b'\n').count()
 }
 
 impl Writer {
-    fn start(file: File) -> std::io::Result<Self> {
+    fn start(log: Log) -> std::io::Result<Self> {
         let (lines, inbox) = sync_channel(QUEUE);
-        let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || write(file, &inbox))?;
+        let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || write(log, &inbox))?;
         Ok(Self { lines, thread })
     }
 }
 
-fn write(mut file: File, inbox: &Receiver<String>) {
+fn write(mut log: Log, inbox: &Receiver<String>) {
     let mut waiting = String::new();
     loop {
         let patience = if waiting.is_empty() { Duration::from_secs(3600) } else { RETRY };
@@ -189,7 +209,7 @@ fn write(mut file: File, inbox: &Receiver<String>) {
             waiting.push('\n');
         }
         if !waiting.is_empty() {
-            match append(&mut file, &waiting) {
+            match log.append(&waiting) {
                 Ok(()) => waiting.clear(),
                 Err(error) => tracing::error!(%error, bytes = waiting.len(), "the audit log cannot be written"),
             }
@@ -200,18 +220,11 @@ fn write(mut file: File, inbox: &Receiver<String>) {
     }
 }
 
-/// All or nothing: half a line that could be written is taken back.
-fn append(file: &mut File, text: &str) -> std::io::Result<()> {
-    let length = file.metadata()?.len();
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_data());
-    if written.is_err() {
-        file.set_len(length)?;
-    }
-    written
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs::OpenOptions;
+    use std::io::Write;
+
     use super::super::{Fault, Verifier};
     use super::*;
 
@@ -271,5 +284,64 @@ mod tests {
         audit.copied(&batch);
         assert_eq!(audit.uncopied.len(), KEPT - BATCH);
         audit.close();
+    }
+
+    /// A log whose files are full after some lines, over as many starts.
+    fn full_of(directory: &Path, starts: u8) {
+        for bits in 1..=starts {
+            let mut audit = Audit::take_up(directory, 2_000, boot(bits), Moment::START, 0).expect("a directory");
+            for _ in 0..4 {
+                audit.record(Moment::START, 0, Event::Tamper { active: true });
+            }
+            audit.close();
+        }
+    }
+
+    /// The last number and the gaps of everything that is kept, or where it is wrong.
+    fn verify_all(directory: &Path) -> Result<(u64, u64), Fault> {
+        let mut files = parts::put_away(&path(directory)).expect("a directory");
+        files.push(path(directory));
+        let mut verifier = Verifier::default();
+        for file in files {
+            for line in std::fs::read_to_string(file).unwrap_or_default().lines() {
+                verifier.read(line)?;
+            }
+        }
+        Ok((verifier.last().map_or(0, |line| line.record.number), verifier.gaps))
+    }
+
+    #[test]
+    fn full_files_are_put_away_and_the_chain_goes_on() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        full_of(directory.path(), 6);
+        let put_away = parts::put_away(&path(directory.path())).expect("a directory");
+        assert!(put_away.len() >= 3, "{put_away:?}");
+        assert_eq!(verify_all(directory.path()), Ok((30, 0)));
+        // The power goes after a file was put away, before the next one has a line.
+        std::fs::rename(path(directory.path()), directory.path().join("audit.9999.jsonl")).expect("a rename");
+        let audit = Audit::take_up(directory.path(), 2_000, boot(7), Moment::START, 0).expect("a directory");
+        assert!(audit.uncopied.len() > 1, "the hub is offered what it may have missed, whichever file it is in");
+        audit.close();
+        assert_eq!(verify_all(directory.path()), Ok((31, 0)));
+    }
+
+    #[test]
+    fn what_is_missing_between_files_is_found_and_the_oldest_may_go() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        full_of(directory.path(), 12);
+        let put_away = parts::put_away(&path(directory.path())).expect("a directory");
+        std::fs::remove_file(&put_away[0]).expect("it is ours");
+        assert_eq!(verify_all(directory.path()), Ok((60, 1)), "a log without its beginning says so");
+        std::fs::remove_file(&put_away[2]).expect("it is ours");
+        assert_eq!(verify_all(directory.path()), Err(Fault::Broken));
+    }
+
+    #[test]
+    fn no_more_is_kept_than_was_promised() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        full_of(directory.path(), 60);
+        let put_away = parts::put_away(&path(directory.path())).expect("a directory");
+        assert_eq!(put_away.len(), parts::KEPT);
+        assert_eq!(verify_all(directory.path()), Ok((300, 1)));
     }
 }
