@@ -17,7 +17,7 @@ use crate::config::door::DoorConfig;
 use crate::control::{Asked, Control};
 use crate::daemon::notify::{self, Watchdog};
 use crate::ids::{ButtonId, DeviceId, RequestKey, SessionId};
-use crate::media::protocol::{Device, Order, Report, ToneStep};
+use crate::media::protocol::{Audible, Device, Order, Report};
 use crate::media::worker::{Worker, WorkerCommand, WorkerEvent};
 use crate::moment::Moment;
 use crate::panel::button::{Buttons, Gesture, GestureKind};
@@ -139,8 +139,8 @@ struct Door {
     worker: Worker,
     /// The frame that is on the strip: only changes are written.
     shown: Frame,
-    /// The tone that plays: only changes are ordered.
-    playing: Option<ToneStep>,
+    /// What plays: only changes are ordered.
+    playing: Option<Audible>,
     /// Verbs whose answers a farewell waits for.
     unanswered: BTreeSet<RequestKey>,
     watchdog: Watchdog,
@@ -384,6 +384,7 @@ impl Door {
                 for (device, _) in open.into_iter().filter(|(_, open)| *open) {
                     self.device_used(device, false, &"the media worker died");
                 }
+                self.sound.forget_prompts();
                 self.happened(clock::now(), Event::CapturingChanged { camera: false, microphone: false });
                 Event::MediaDied
             }
@@ -410,6 +411,14 @@ impl Door {
                     Event::MediaLost { session_id, peer }
                 }
                 Report::Pong { .. } => return,
+                Report::PromptFailed { cue, fault } => {
+                    tracing::warn!(%cue, %fault, "a sound file cannot be played, its tones take its place");
+                    return;
+                }
+                Report::PromptReady { cue, milliseconds } => {
+                    tracing::info!(%cue, milliseconds, "sound file ready");
+                    return self.sound.prompt_ready(cue, Duration::from_millis(milliseconds));
+                }
                 Report::Ready { encoder } => {
                     tracing::info!(encoder, "media worker ready");
                     self.encoder = Some(encoder);
@@ -509,10 +518,10 @@ impl Door {
             }
             self.shown = frame;
         }
-        let tone = self.sound.step(now);
-        if tone != self.playing {
-            self.order(Order::Play { tone });
-            self.playing = tone;
+        let sound = self.sound.step(now);
+        if sound != self.playing {
+            self.order(Order::Play { sound });
+            self.playing = sound;
         }
     }
 }

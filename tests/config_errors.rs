@@ -180,6 +180,7 @@ fn the_shipped_back_ends_can_be_used() {
         ("microphone.pipewire", line),
         ("speaker.alsa", line),
         ("speaker.pipewire", line),
+        ("sounds", line),
         ("strip.ws2812", line),
         ("strip.apa102", line),
         ("strip.lamps", &format!("{line}[light]\nleds = 3\n")),
@@ -285,6 +286,44 @@ fn files_named_in_it_and_not_there_are_warnings() {
 }
 
 #[test]
+fn sounds_that_cannot_be_played_are_errors_to_who_checks_and_nothing_to_who_starts() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = |name: &str, bytes: &[u8]| {
+        std::fs::write(directory.path().join(name), bytes).expect("it is writable");
+        directory.path().join(name).display().to_string()
+    };
+    let (wav, ogg) = (file("a.wav", b"RIFF\x24\0\0\0WAVEfmt "), file("a.ogg", b"OggS\0\x02\0\0\0\0\0\0"));
+    let (mp3, empty) = (file("a.mp3", b"ID3\x04\0\0\0\0\0\0\0\0"), file("empty.wav", b""));
+    let path = directory.path().join("door.toml");
+    let mut sounds = format!("[sounds]\nringing = \"{wav}\"\nbusy = \"{ogg}\"\n{HUB}{BUTTON}");
+    std::fs::write(&path, &sounds).expect("it is writable");
+    assert!(DoorConfig::check(&path).is_empty(), "{}", DoorConfig::check(&path));
+    sounds = format!("[sounds]\nringing = \"{mp3}\"\nbusy = \"{empty}\"\nended = \"/nowhere.ogg\"\n{HUB}{BUTTON}");
+    std::fs::write(&path, &sounds).expect("it is writable");
+    assert!(DoorConfig::load(&path).is_ok(), "the door has tones");
+    let said = DoorConfig::check(&path);
+    assert!(said.has_errors());
+    let said = said.to_string();
+    for words in [
+        ":2:11: sounds.ringing\n",
+        "found:   a file that begins with \"ID3\\u{4}\"",
+        ":3:8: sounds.busy\n",
+        "found:   a file that ends at once",
+        ":4:9: sounds.ended\n",
+        "found:   No such file or directory",
+        "allowed: a WAV or Ogg file that the service can read",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+}
+
+#[test]
+fn wrong_sounds() {
+    let cases = ["[sounds]\nringback = \"/a.ogg\"\n", "[sounds]\nringing = \"a.ogg\"\n", "sounds.busy = 5\n"];
+    insta::assert_snapshot!(said(&cases, about_rest));
+}
+
+#[test]
 fn the_shipped_files_are_whole_and_say_the_defaults() {
     let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
     HubConfig::load(&config.join("hub.toml")).expect("it is shipped");
@@ -301,7 +340,7 @@ fn the_shipped_files_are_whole_and_say_the_defaults() {
     let mut skipping = false;
     for line in text.lines() {
         if line.starts_with('[') || line.starts_with("#[") {
-            skipping = [".file]", ".gpio.", ".v4l2]", ".libcamera]", ".alsa]", ".pipewire]"]
+            skipping = [".file]", ".gpio.", ".v4l2]", ".libcamera]", ".alsa]", ".pipewire]", "[sounds]"]
                 .iter()
                 .any(|kind| line.contains(kind))
                 || (line.contains("[strip.") && !line.contains("[strip.none]"));
@@ -328,6 +367,7 @@ fn every_key_is_explained_in_the_shipped_file() {
         "ice",
         "light",
         "log",
+        "sounds",
         "panel.page",
         "camera.v4l2",
         "camera.libcamera",

@@ -11,7 +11,7 @@ use std::os::unix::net::UnixStream;
 use std::process::Command;
 
 use doorward::ids::{PeerId, SessionId};
-use doorward::media::protocol::{Order, Report, ToneStep};
+use doorward::media::protocol::{Audible, Order, Report, ToneStep};
 use doorward::media::worker::{Patience, WorkerEvent};
 use doorward::signaling::protocol::Signal;
 use gstreamer as gst;
@@ -193,9 +193,9 @@ async fn a_session_begins_where_another_ends() {
 #[tokio::test]
 async fn tones_sound_without_a_session() {
     let mut door = Door::open(settings(), Patience::default()).await;
-    door.order(Order::Play { tone: Some(ToneStep { hertz: [425, 0], dbfs: -12 }) });
+    door.order(Order::Play { sound: Some(Audible::Tone(ToneStep { hertz: [425, 0], dbfs: -12 })) });
     door.speaker_plays(425.0).await;
-    door.order(Order::Play { tone: Some(ToneStep { hertz: [1400, 0], dbfs: -20 }) });
+    door.order(Order::Play { sound: Some(Audible::Tone(ToneStep { hertz: [1400, 0], dbfs: -20 })) });
     door.until("the next tone", |door| {
         door.speaker_levels()
             .next_back()
@@ -256,7 +256,7 @@ fn a_door_that_hangs_up_in_a_session_leaves_nothing_playing() {
     let orders = [
         Order::Configure { settings: Box::new(settings()) },
         Order::StartSession { session_id: CALL, picture: true },
-        Order::Play { tone: Some(ToneStep { hertz: [600, 0], dbfs: -12 }) },
+        Order::Play { sound: Some(Audible::Tone(ToneStep { hertz: [600, 0], dbfs: -12 })) },
     ];
     for order in orders {
         writeln!(&ours, "{}", serde_json::to_string(&order).expect("plain data")).expect("it reads");

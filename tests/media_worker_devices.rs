@@ -20,7 +20,7 @@ use doorward::media::pipeline::{
     AlsaPcm, CameraSource, LibcameraCamera, MediaSettings, MicrophoneSource, PictureSize, PixelFormat, SpeakerSink,
     Standby, V4l2Camera,
 };
-use doorward::media::protocol::{Device, Order, Reason, Report, ToneStep};
+use doorward::media::protocol::{Audible, Device, Order, Reason, Report, ToneStep};
 use doorward::media::worker::{Patience, WorkerEvent};
 use doorward::panel::fault::FaultKind;
 use gstreamer as gst;
@@ -311,7 +311,7 @@ async fn a_speaker_that_is_pulled_out_comes_back() {
         }
     });
     let resident = door.join_and_see(1).await;
-    door.order(Order::Play { tone: Some(ToneStep { hertz: [600, 0], dbfs: -12 }) });
+    door.order(Order::Play { sound: Some(Audible::Tone(ToneStep { hertz: [600, 0], dbfs: -12 })) });
     door.speaker_plays(600.0).await;
     hands.send(()).expect("the card waits for it");
     fails(&mut door, Device::Speaker, FaultKind::Failed).await;

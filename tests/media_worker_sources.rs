@@ -10,8 +10,10 @@ use std::path::Path;
 
 use doorward::media::gst::level;
 use doorward::media::pipeline::{CameraSource, MicrophoneSource, SpeakerSink, VideoCodec};
-use doorward::media::protocol::{Order, Report, ToneStep};
+use doorward::media::protocol::{Audible, Order, Report, ToneStep};
 use doorward::media::worker::Patience;
+use doorward::panel::fault::FaultKind;
+use doorward::panel::sound::Cue;
 use media_door::{Door, is_about, settings};
 use media_files::{WHITE, make};
 
@@ -62,13 +64,76 @@ async fn h264_is_seen_too() {
 }
 
 #[tokio::test]
+async fn the_installers_own_sounds_are_played_and_broken_ones_are_told() {
+    let folder = tempfile::tempdir().expect("there is room for them");
+    let path = |name: &str| folder.path().join(name);
+    let tone = |hertz: u16, seconds: u16, encoded: &str| {
+        format!(
+            "audiotestsrc freq={hertz} volume=0.355 samplesperbuffer=441 num-buffers={} ! audio/x-raw,rate=44100,channels=2 ! {encoded}",
+            100 * seconds
+        )
+    };
+    make(&tone(700, 1, "wavenc"), &path("ringing.wav"));
+    make(&tone(1100, 1, "audioconvert ! vorbisenc ! oggmux"), &path("busy.ogg"));
+    make(&tone(300, 31, "wavenc"), &path("long.wav"));
+    make("videotestsrc num-buffers=5 ! theoraenc ! oggmux", &path("mute.ogg"));
+    std::fs::write(path("broken.ogg"), b"OggS\0 and then no more of it").expect("there is room for it");
+    let mut settings = settings();
+    settings.prompts = [
+        (Cue::Ringing, path("ringing.wav")),
+        (Cue::Busy, path("busy.ogg")),
+        (Cue::Ended, path("long.wav")),
+        (Cue::Failed, path("mute.ogg")),
+        (Cue::Answered, path("broken.ogg")),
+        (Cue::Cancelled, path("nowhere.ogg")),
+    ]
+    .into();
+    let mut door = Door::open(settings, Patience::default()).await;
+    let told = |door: &Door, cue: Cue| {
+        door.reports().find_map(|report| match report {
+            Report::PromptReady { cue: ready, milliseconds } if *ready == cue => Some(Ok(*milliseconds)),
+            Report::PromptFailed { cue: failed, fault } if *failed == cue => Some(Err(fault.kind)),
+            _ => None,
+        })
+    };
+    door.until("a word on each", |door| {
+        [Cue::Ringing, Cue::Busy, Cue::Ended, Cue::Failed, Cue::Answered, Cue::Cancelled]
+            .iter()
+            .all(|cue| told(door, *cue).is_some())
+    })
+    .await;
+    for cue in [Cue::Ringing, Cue::Busy] {
+        assert!(told(&door, cue).is_some_and(|told| told.is_ok_and(|length| length.abs_diff(1000) < 50)), "{cue}");
+    }
+    for (cue, kind) in [
+        (Cue::Ended, FaultKind::WrongFormat),
+        (Cue::Failed, FaultKind::WrongFormat),
+        (Cue::Answered, FaultKind::WrongFormat),
+        (Cue::Cancelled, FaultKind::Missing),
+    ] {
+        assert_eq!(told(&door, cue), Some(Err(kind)), "{cue}");
+    }
+    let say = |door: &Door, cue: Cue, turn: u32| door.order(Order::Play { sound: Some(Audible::Prompt { cue, turn }) });
+    // What rings is repeated: it is still there after twice its length.
+    say(&door, Cue::Ringing, 1);
+    door.speaker_plays(700.0).await;
+    let levels = door.speaker_levels().count();
+    door.until("more of it", |door| door.speaker_levels().count() >= levels + 20).await;
+    door.speaker_plays(700.0).await;
+    // An outcome is said once, and then there is silence without another order.
+    say(&door, Cue::Busy, 2);
+    door.speaker_plays(1100.0).await;
+    door.until("silence", |door| door.speaker_levels().next_back().is_some_and(|(dbfs, _)| dbfs < -60.0)).await;
+}
+
+#[tokio::test]
 async fn the_speaker_can_be_a_file() {
     let folder = tempfile::tempdir().expect("there is room for it");
     let path = folder.path().join("heard.wav");
     let mut settings = settings();
     settings.speaker = SpeakerSink::File(path.clone());
     let mut door = Door::open(settings, Patience::default()).await;
-    door.order(Order::Play { tone: Some(ToneStep { hertz: [600, 0], dbfs: -12 }) });
+    door.order(Order::Play { sound: Some(Audible::Tone(ToneStep { hertz: [600, 0], dbfs: -12 })) });
     door.speaker_plays(600.0).await;
     let pid = door.pid();
     door.drop_worker();

@@ -141,6 +141,9 @@ impl<'t> Document<'t> {
         }
         if let Some(rest) = head.strip_prefix("unknown variant ") {
             let found = if secret { HIDDEN.to_owned() } else { format!("\"{}\"", quoted(rest)) };
+            // Where the keys are words themselves.
+            let is_key = self.text[span.end..].trim_start_matches(['"', '\'', ' ']).starts_with(['=', '.']);
+            let found = if is_key && !secret { format!("unknown key `{}`", quoted(rest)) } else { found };
             let finding = one_of(found, &quoted(rest), tail);
             let is_text = self.text[span.start..].starts_with(['"', '\'']);
             let wants_table = TABLES_OF_ONE_KEY.iter().any(|name| key.ends_with(name));

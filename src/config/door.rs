@@ -21,6 +21,7 @@ use super::light::{LightTable, StripTable};
 use super::media::{CameraTable, MicrophoneTable, SpeakerTable};
 use super::panel::PanelTable;
 use super::release::ReleaseTable;
+use super::sounds::SoundsTable;
 use super::value::{self, SecretSource};
 
 /// The whole file.
@@ -44,6 +45,8 @@ pub struct DoorConfig {
     pub microphone: MicrophoneTable,
     /// Where the residents' voices go.
     pub speaker: SpeakerTable,
+    /// The installer's own sounds.
+    pub sounds: SoundsTable,
     /// How the picture is encoded.
     pub video: VideoTable,
     /// How connections are made.
@@ -262,6 +265,7 @@ impl DoorConfig {
             microphone: self.microphone.source(),
             speaker: self.speaker.sink(),
             standby: self.video.standby,
+            prompts: self.sounds.prompts(),
             video,
             ice: IceSettings { loopback, min_port, max_port, relay_only },
         }
@@ -285,6 +289,7 @@ impl Configuration for DoorConfig {
             camera: document.table("camera"),
             microphone: document.table("microphone"),
             speaker: document.table("speaker"),
+            sounds: document.table("sounds"),
             video: document.table("video"),
             ice: document.table("ice"),
             release: document.table("release"),
@@ -298,6 +303,7 @@ impl Configuration for DoorConfig {
         }
         super::door_rules::check_tables(&mut document, &config);
         super::media::check(&mut document, &config.camera, &config.microphone, &config.speaker);
+        super::sounds::check(&mut document, &config.sounds);
         super::light::check(&mut document, &config.light, &config.strip, &config.panel);
         super::panel::check(&mut document, &config.panel, all_read.then_some(config.button.as_slice()));
         (hub.is_some().then_some(config), document)
@@ -319,6 +325,10 @@ impl Configuration for DoorConfig {
             name("microphone.file.path", &file.path);
         }
         files
+    }
+
+    fn faults(&self) -> Vec<(String, String, String)> {
+        self.sounds.faults()
     }
 }
 

@@ -12,6 +12,7 @@ pub mod media;
 pub mod panel;
 pub mod push;
 pub mod release;
+pub mod sounds;
 pub mod value;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +28,12 @@ pub trait Configuration: Sized {
 
     /// The files that are named in it, by their keys.
     fn files(&self) -> Vec<(String, PathBuf)>;
+
+    /// What is wrong with what stands in those files, so far as it can be seen: the key, what was found, what is allowed.
+    /// Errors to whoever checks the file; the service has something to put in their place, and starts.
+    fn faults(&self) -> Vec<(String, String, String)> {
+        Vec::new()
+    }
 
     /// Reads a file.
     ///
@@ -51,8 +58,8 @@ pub trait Configuration: Sized {
         }
     }
 
-    /// Everything there is to say about a file: what [`Self::load`] would refuse, and warnings about files that are named in
-    /// it and not there.
+    /// Everything there is to say about a file: what [`Self::load`] would refuse, and what is wrong with files that are named
+    /// in it.
     #[must_use]
     fn check(path: &Path) -> Diagnostics {
         let name = path.display().to_string();
@@ -65,6 +72,9 @@ pub trait Configuration: Sized {
             if let Err(error) = std::fs::File::open(&file) {
                 document.warning(&key, error.to_string(), "a file that the service can read");
             }
+        }
+        for (key, found, allowed) in config.iter().flat_map(Self::faults) {
+            document.error_found(&key, found, allowed);
         }
         document.finish()
     }

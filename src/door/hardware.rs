@@ -27,6 +27,9 @@ use crate::panel::{Input, Lines, Rgb};
 
 use super::panel::strip_opener;
 
+/// How the names of the installer's own sounds begin.
+const SOUND: &str = "sound ";
+
 /// How long the light glows to be seen.
 const GLOW: Duration = Duration::from_millis(700);
 
@@ -174,6 +177,11 @@ pub fn table(findings: &[Finding], groups: &str) -> String {
 fn advice(kind: FaultKind, part: &str, device: Option<&Path>, groups: &str) -> String {
     match kind {
         FaultKind::Busy => "end what uses it; if that is doorward: systemctl stop doorward".to_owned(),
+        FaultKind::Missing if part.starts_with(SOUND) => "copy the file there, or mend its path".to_owned(),
+        FaultKind::NoPermission if part.starts_with(SOUND) => "let the service read it: chmod a+r".to_owned(),
+        FaultKind::WrongFormat if part.starts_with(SOUND) => {
+            "WAV and Ogg of at most 30 s can be played: ffmpeg -i FILE -t 30 sound.ogg".to_owned()
+        }
         FaultKind::Failed => "see the end of `dmesg`".to_owned(),
         FaultKind::Missing => match (part, device) {
             ("light", Some(path)) if path.starts_with("/dev") && !path.to_string_lossy().contains("gpiochip") => {

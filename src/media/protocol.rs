@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{PeerId, SessionId};
 use crate::media::pipeline::MediaSettings;
 use crate::panel::fault::Fault;
+use crate::panel::sound::Cue;
 use crate::signaling::protocol::{IceServer, Signal, Still};
 
 /// What the door orders.
@@ -46,10 +47,10 @@ pub enum Order {
         /// Comes back in the pong.
         nonce: u64,
     },
-    /// Play a tone by the speaker, or stop it.
+    /// Play this by the speaker, instead of what it plays now.
     Play {
-        /// Which; nothing stops it.
-        tone: Option<ToneStep>,
+        /// What; nothing is silence.
+        sound: Option<Audible>,
     },
     /// Close one connection. The others go on undisturbed.
     RemovePeer {
@@ -68,6 +69,21 @@ pub enum Order {
         /// Which call.
         session_id: SessionId,
     },
+}
+
+/// What the door says to whoever stands in front of it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Audible {
+    /// A sound of the installer's own, from its beginning; what repeats is played until something else is.
+    Prompt {
+        /// Which. Silent if it cannot be played.
+        cue: Cue,
+        /// Tells one playing from the next.
+        turn: u32,
+    },
+    /// A tone, for as long as nothing else is ordered.
+    Tone(ToneStep),
 }
 
 /// One steady piece of a tone. `panel::sound` makes cadences of these.
@@ -137,6 +153,20 @@ pub enum Report {
     Pong {
         /// From the ping.
         nonce: u64,
+    },
+    /// A sound of the installer's own cannot be played; its tones take its place.
+    PromptFailed {
+        /// Which.
+        cue: Cue,
+        /// Why.
+        fault: Fault,
+    },
+    /// A sound of the installer's own can be played.
+    PromptReady {
+        /// Which.
+        cue: Cue,
+        /// How long it is.
+        milliseconds: u64,
     },
     /// The worker is configured, its encoder chosen, its certificate made.
     Ready {

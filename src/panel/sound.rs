@@ -1,15 +1,23 @@
-//! What the visitor hears: cadences of tones drawn from the station's indication, after ITU-T E.180 where it has one.
+//! What the visitor hears: tones, or the installer's own sounds, drawn from the station's indication.
 //!
-//! Pure: it says which tone sounds now and when that changes; the media worker makes the sound. In a conversation it is
+//! Pure: it says what sounds now and when that changes; the media worker makes the sound. In a conversation it is
 //! silent but for soft beeps to another visitor: their press waits, or is refused.
 
 #![deny(clippy::disallowed_methods)]
 
+mod cue;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::call::indication::{Indication, Outcome, Phase};
-use crate::media::protocol::ToneStep;
+pub use cue::Cue;
+
+use crate::call::indication::{Indication, Phase};
+use crate::media::protocol::Audible;
 use crate::moment::Moment;
+
+/// A prompt gets so much more time than it lasts: the speaker may have to be opened first.
+const OPENING: Duration = Duration::from_millis(500);
 
 /// Why the sound wants to be woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,89 +26,31 @@ pub enum Timer {
     Step,
 }
 
-/// One step of a cadence: a tone or silence, for so many milliseconds.
-type Step = (Option<ToneStep>, u64);
-
-/// A cadence, and whether it is repeated.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Cadence {
-    steps: &'static [Step],
-    repeats: bool,
-}
-
-const fn tone(first: u16, second: u16, dbfs: i8) -> Option<ToneStep> {
-    Some(ToneStep { hertz: [first, second], dbfs })
-}
-
-const SILENCE: Cadence = Cadence { steps: &[], repeats: false };
-/// Pressed and on its way: a soft tick each second, so that nobody presses again in doubt.
-const DIALING: Cadence = Cadence { steps: &[(tone(425, 0, -26), 60), (None, 940)], repeats: true };
-/// Ringing tone: 425 Hz, 1 s on, 4 s off (E.180).
-const RINGBACK: Cadence = Cadence { steps: &[(tone(425, 0, -18), 1000), (None, 4000)], repeats: true };
-/// A resident calls the door: loud and warbling, it must be heard by somebody who stands nearby.
-const INCOMING: Cadence = Cadence {
-    steps: &[
-        (tone(660, 0, -8), 400),
-        (tone(880, 0, -8), 400),
-        (None, 200),
-        (tone(660, 0, -8), 400),
-        (tone(880, 0, -8), 400),
-        (None, 2200),
-    ],
-    repeats: true,
-};
-/// Answered: two rising notes.
-const CONNECTED: Cadence = Cadence { steps: &[(tone(660, 0, -16), 90), (tone(880, 0, -16), 130)], repeats: false };
-/// Another visitor waits: two soft beeps, then much silence (a call waiting tone).
-const WAITING: Cadence =
-    Cadence { steps: &[(tone(425, 0, -28), 200), (None, 200), (tone(425, 0, -28), 200), (None, 9400)], repeats: true };
-/// Taken back: one short note.
-const CANCELLED: Cadence = Cadence { steps: &[(tone(440, 0, -18), 160)], repeats: false };
-/// Over: one falling pair.
-const ENDED: Cadence = Cadence { steps: &[(tone(660, 0, -18), 120), (tone(440, 0, -18), 200)], repeats: false };
-/// Busy tone: 425 Hz, 0.5 s on, 0.5 s off (E.180).
-const BUSY: Cadence = Cadence {
-    steps: &[(tone(425, 0, -16), 500), (None, 500), (tone(425, 0, -16), 500), (None, 500), (tone(425, 0, -16), 500)],
-    repeats: false,
-};
-/// Refused: two low notes, falling.
-const REFUSED: Cadence =
-    Cadence { steps: &[(tone(392, 0, -16), 250), (None, 80), (tone(294, 0, -16), 450)], repeats: false };
-/// Nobody answered: three even low notes.
-const NOBODY: Cadence = Cadence {
-    steps: &[(tone(330, 0, -16), 300), (None, 150), (tone(330, 0, -16), 300), (None, 150), (tone(330, 0, -16), 300)],
-    repeats: false,
-};
-/// It did not work: special information tone, 950, 1400 and 1800 Hz, 330 ms each (E.180).
-const FAILED: Cadence = Cadence {
-    steps: &[(tone(950, 0, -18), 330), (tone(1400, 0, -18), 330), (tone(1800, 0, -18), 330)],
-    repeats: false,
-};
-
-/// The connection broke: the first note of failure, over and over.
-const MEDIA_LOST: Cadence = Cadence {
-    steps: &[(tone(950, 0, -18), 330), (None, 170), (tone(950, 0, -18), 330), (None, 170), (tone(950, 0, -18), 330)],
-    repeats: false,
-};
-/// Understood, and nothing changes: a high tick.
-const YES: Cadence = Cadence { steps: &[(tone(1320, 0, -20), 60)], repeats: false };
-/// No: two low ticks, soft enough to be played into a conversation.
-const NO: Cadence =
-    Cadence { steps: &[(tone(220, 0, -26), 120), (None, 80), (tone(220, 0, -26), 120)], repeats: false };
-
-/// The lock is released: a buzz of two tones, as old door openers make it, so that one knows when to push. In a conversation
-/// softer than a voice.
-const RELEASED: Cadence = Cadence { steps: &[(tone(150, 300, -20), 400), (None, 100)], repeats: true };
-
 /// Draws the sound.
 #[derive(Debug, Clone)]
 pub struct Sound {
-    playing: Playing,
-    /// A short word in between; the cadence below it goes on unheard.
+    playing: Option<Playing>,
+    /// A short word in between; what is below it goes on unheard, or begins again if it is a prompt.
     between: Option<Playing>,
+    /// The installer's own sounds that can be played, and how long they are. Everything else has its tones.
+    prompts: BTreeMap<Cue, Duration>,
+    turns: u32,
+    tampered: bool,
     acknowledgements: u32,
     refusals: u32,
 }
+
+/// What sounds, and since when.
+#[derive(Debug, Clone, Copy)]
+struct Playing {
+    cue: Cue,
+    since: Moment,
+    /// Tells this playing of a prompt from any other.
+    turn: u32,
+}
+
+/// What sounds now, and until when; without an end it is the same until something is shown.
+type Place = (Option<Audible>, Option<Moment>);
 
 impl Default for Sound {
     fn default() -> Self {
@@ -112,67 +62,102 @@ impl Sound {
     /// Silent.
     #[must_use]
     pub const fn new() -> Self {
-        let playing = Playing { cadence: SILENCE, since: Moment::START };
-        Self { playing, between: None, acknowledgements: 0, refusals: 0 }
+        Self {
+            playing: None,
+            between: None,
+            prompts: BTreeMap::new(),
+            turns: 0,
+            tampered: false,
+            acknowledgements: 0,
+            refusals: 0,
+        }
     }
 
-    /// The station shows something else. A cadence that stays the same goes on.
+    /// The worker can play the installer's own sound for this, which is so long.
+    pub fn prompt_ready(&mut self, cue: Cue, length: Duration) {
+        self.prompts.insert(cue, length);
+    }
+
+    /// The worker that had them is gone.
+    pub fn forget_prompts(&mut self) {
+        self.prompts.clear();
+    }
+
+    /// The station shows something else. What stays the same goes on.
     pub fn show(&mut self, now: Moment, indication: &Indication) {
-        let cadence = cadence_of(indication, self.playing.cadence);
-        if cadence != self.playing.cadence {
-            self.playing = Playing { cadence, since: now };
+        let before = self.playing.map(|playing| playing.cue);
+        let cue = cue_of(indication, before);
+        if cue != before {
+            self.playing = cue.map(|cue| self.begin(cue, now));
         }
         let refused = indication.refusals != self.refusals;
+        let tampered = indication.tampered && !self.tampered;
         let acknowledged = indication.acknowledgements != self.acknowledgements && !is_conversation(&indication.phase);
         (self.refusals, self.acknowledgements) = (indication.refusals, indication.acknowledgements);
-        if refused {
-            self.between = Some(Playing { cadence: NO, since: now });
+        self.tampered = indication.tampered;
+        if tampered {
+            self.say_between(Cue::Tampered, now);
+        } else if refused {
+            self.say_between(Cue::NotNow, now);
         } else if acknowledged {
-            self.between = Some(Playing { cadence: YES, since: now });
+            self.say_between(Cue::Understood, now);
         }
     }
 
     /// What sounds now; nothing is silence.
     #[must_use]
-    pub fn step(&self, now: Moment) -> Option<ToneStep> {
-        self.place(now).and_then(|(tone, _)| tone)
+    pub fn step(&self, now: Moment) -> Option<Audible> {
+        self.place(now).and_then(|(audible, _)| audible)
     }
 
     /// When that changes.
     #[must_use]
     pub fn poll_timeout(&self, now: Moment) -> Option<(Moment, Timer)> {
-        self.place(now).map(|(_, until)| (until, Timer::Step))
+        self.place(now).and_then(|(_, until)| until).map(|until| (until, Timer::Step))
     }
 
-    fn place(&self, now: Moment) -> Option<(Option<ToneStep>, Moment)> {
-        self.between.and_then(|between| between.place(now)).or_else(|| self.playing.place(now))
+    fn begin(&mut self, cue: Cue, since: Moment) -> Playing {
+        self.turns = self.turns.wrapping_add(1);
+        Playing { cue, since, turn: self.turns }
     }
-}
 
-/// A cadence, and when it began.
-#[derive(Debug, Clone, Copy)]
-struct Playing {
-    cadence: Cadence,
-    since: Moment,
-}
+    fn say_between(&mut self, cue: Cue, now: Moment) {
+        let end = now + self.lasts(cue);
+        let cut_short = self.playing.filter(|playing| {
+            !playing.cue.repeats() && self.prompts.contains_key(&playing.cue) && self.place_of(playing, now).is_some()
+        });
+        if let Some(playing) = cut_short {
+            // Words that were cut short are said again.
+            self.playing = Some(Playing { since: end, ..playing });
+        }
+        self.between = Some(self.begin(cue, now));
+    }
 
-impl Playing {
-    /// The step that is on, and its end; nothing once the cadence is over.
-    fn place(&self, now: Moment) -> Option<(Option<ToneStep>, Moment)> {
-        let length: u64 = self.cadence.steps.iter().map(|(_, millis)| millis).sum();
-        let elapsed = u64::try_from(now.since(self.since).as_millis()).unwrap_or(u64::MAX);
-        if length == 0 || (!self.cadence.repeats && elapsed >= length) {
+    fn place(&self, now: Moment) -> Option<Place> {
+        let of = |playing: Option<Playing>| playing.and_then(|playing| self.place_of(&playing, now));
+        of(self.between).or_else(|| of(self.playing))
+    }
+
+    /// How long it takes to be said once.
+    fn lasts(&self, cue: Cue) -> Duration {
+        self.prompts.get(&cue).map_or_else(|| cue.length(), |length| *length + OPENING)
+    }
+
+    /// Nothing once it is over.
+    fn place_of(&self, playing: &Playing, now: Moment) -> Option<Place> {
+        let Playing { cue, since, turn } = *playing;
+        let (repeats, length) = (cue.repeats(), self.lasts(cue));
+        if !repeats && now.since(since) >= length {
             return None;
         }
-        let round = elapsed - elapsed % length;
-        let mut end = round;
-        for (tone, millis) in self.cadence.steps {
-            end += millis;
-            if elapsed < end {
-                return Some((*tone, self.since + Duration::from_millis(end)));
-            }
+        if self.prompts.contains_key(&cue) {
+            return Some((Some(Audible::Prompt { cue, turn }), (!repeats).then(|| since + length)));
         }
-        None
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let elapsed = millis(now.since(since));
+        let round = elapsed - elapsed % millis(length);
+        let (tone, end) = cue.at(elapsed - round)?;
+        Some((tone.map(Audible::Tone), Some(since + Duration::from_millis(round + end))))
     }
 }
 
@@ -185,38 +170,51 @@ const fn is_conversation(phase: &Phase) -> bool {
     }
 }
 
-fn cadence_of(indication: &Indication, before: Cadence) -> Cadence {
+fn cue_of(indication: &Indication, before: Option<Cue>) -> Option<Cue> {
     if indication.door_released {
-        return RELEASED;
+        return Some(Cue::DoorReleased);
     }
     match &indication.phase {
-        Phase::Idle | Phase::Ending => SILENCE,
-        Phase::Dialing => DIALING,
-        Phase::Ringing { .. } => RINGBACK,
-        Phase::Incoming => INCOMING,
-        Phase::Connecting => CONNECTED,
-        Phase::Ongoing => match indication.press_waiting {
-            Some(_) => WAITING,
+        // What was begun about the call is said to its end.
+        Phase::Idle => before.filter(|cue| !cue.repeats()),
+        Phase::Ending => None,
+        Phase::Dialing => Some(Cue::Dialing),
+        Phase::Ringing { .. } => Some(Cue::Ringing),
+        Phase::Incoming => Some(Cue::Incoming),
+        Phase::Connecting => Some(Cue::Answered),
+        Phase::Ongoing => match (&indication.press_waiting, before) {
+            (Some(_), _) => Some(Cue::PressWaiting),
             // Nobody waits, or is let in, any more: that is no second answer.
-            None if [WAITING, SILENCE, RELEASED].contains(&before) => SILENCE,
+            (None, None | Some(Cue::PressWaiting | Cue::DoorReleased)) => None,
             // The chirp of the answer is not cut off by the connection that follows it at once.
-            None => CONNECTED,
+            (None, Some(_)) => Some(Cue::Answered),
         },
-        Phase::Outcome(outcome) => match outcome {
-            Outcome::Busy => BUSY,
-            Outcome::Cancelled => CANCELLED,
-            Outcome::Ended => ENDED,
-            Outcome::Failed => FAILED,
-            Outcome::MediaLost => MEDIA_LOST,
-            Outcome::Rejected => REFUSED,
-            Outcome::Unanswered => NOBODY,
-        },
+        Phase::Outcome(outcome) => Some(Cue::of_outcome(*outcome)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::indication::Outcome;
+    use crate::media::protocol::ToneStep;
+
+    /// The tone that sounds.
+    fn tone(sound: &Sound, at: u64) -> Option<ToneStep> {
+        match sound.step(Moment::from_millis(at)) {
+            Some(Audible::Tone(tone)) => Some(tone),
+            Some(Audible::Prompt { .. }) => panic!("there is no prompt"),
+            None => None,
+        }
+    }
+
+    /// The prompt that sounds.
+    fn prompt(sound: &Sound, at: u64) -> Option<(Cue, u32)> {
+        match sound.step(Moment::from_millis(at)) {
+            Some(Audible::Prompt { cue, turn }) => Some((cue, turn)),
+            Some(Audible::Tone(_)) | None => None,
+        }
+    }
 
     /// The cadence as text: the first frequency, or nothing, and for how long.
     fn heard(phase: Phase, for_millis: u64) -> String {
@@ -227,7 +225,10 @@ mod tests {
         let mut now = start;
         while now.since(start) < Duration::from_millis(for_millis) {
             let Some((until, Timer::Step)) = sound.poll_timeout(now) else { break };
-            let hertz = sound.step(now).map_or(0, |tone| tone.hertz[0]);
+            let hertz = match sound.step(now) {
+                Some(Audible::Tone(tone)) => tone.hertz[0],
+                Some(Audible::Prompt { .. }) | None => 0,
+            };
             text.push(format!("{hertz} Hz {} ms", until.since(now).as_millis()));
             assert!(until > now, "time goes on");
             now = until;
@@ -258,7 +259,7 @@ mod tests {
         let ringing = Phase::Ringing { delivered: 1, notified: 0, looking: 1 };
         sound.show(Moment::from_millis(0), &Indication::of(ringing));
         sound.show(Moment::from_millis(500), &Indication::of(Phase::Ongoing));
-        assert_eq!(sound.step(Moment::from_millis(600)).map(|tone| tone.hertz[0]), Some(880), "the answer is heard");
+        assert_eq!(tone(&sound, 600).map(|tone| tone.hertz[0]), Some(880), "the answer is heard");
         assert_eq!(sound.poll_timeout(Moment::from_millis(720)), None, "and then nothing");
     }
 
@@ -269,7 +270,7 @@ mod tests {
         let mut sound = Sound::new();
         sound.show(Moment::from_millis(0), &Indication::of(Phase::Connecting));
         sound.show(Moment::from_millis(5_000), &waiting);
-        let soft = sound.step(Moment::from_millis(5_000)).expect("a beep");
+        let soft = tone(&sound, 5_000).expect("a beep");
         assert!(soft.dbfs <= -24, "{soft:?}");
         sound.show(Moment::from_millis(9_000), &Indication::of(Phase::Ongoing));
         sound.show(Moment::from_millis(9_001), &Indication::of(Phase::Ongoing));
@@ -283,7 +284,7 @@ mod tests {
         sound.show(Moment::from_millis(0), &ringing);
         let acknowledged = Indication { acknowledgements: 1, ..ringing.clone() };
         sound.show(Moment::from_millis(300), &acknowledged);
-        let at = |millis: u64| sound.step(Moment::from_millis(millis)).map(|tone| tone.hertz[0]);
+        let at = |millis: u64| tone(&sound, millis).map(|tone| tone.hertz[0]);
         assert_eq!(
             [at(300), at(359), at(360), at(999), at(1000)],
             [Some(1320), Some(1320), Some(425), Some(425), None]
@@ -294,7 +295,7 @@ mod tests {
         sound.show(Moment::from_millis(0), &Indication::of(Phase::Ringing { delivered: 1, notified: 0, looking: 0 }));
         sound.show(Moment::from_millis(10), &Indication::of(Phase::Ongoing));
         sound.show(Moment::from_millis(9_000), &refused);
-        let no = sound.step(Moment::from_millis(9_000)).expect("no is heard");
+        let no = tone(&sound, 9_000).expect("no is heard");
         assert!(no.hertz == [220, 0] && no.dbfs <= -24, "{no:?}");
         let acknowledged = Indication { acknowledgements: 1, ..refused };
         sound.show(Moment::from_millis(12_000), &acknowledged);
@@ -318,7 +319,7 @@ mod tests {
         let mut sound = Sound::new();
         sound.show(Moment::from_millis(0), &Indication::of(Phase::Connecting));
         sound.show(Moment::from_millis(5_000), &released);
-        assert_eq!(sound.step(Moment::from_millis(5_000)).map(|tone| tone.hertz), Some([150, 300]));
+        assert_eq!(tone(&sound, 5_000).map(|tone| tone.hertz), Some([150, 300]));
         sound.show(Moment::from_millis(8_000), &ongoing);
         assert_eq!(sound.poll_timeout(Moment::from_millis(8_000)), None);
     }
@@ -329,5 +330,84 @@ mod tests {
         sound.show(Moment::from_millis(0), &Indication::of(Phase::Ringing { delivered: 0, notified: 0, looking: 0 }));
         sound.show(Moment::from_millis(900), &Indication::of(Phase::Ringing { delivered: 2, notified: 0, looking: 1 }));
         assert_eq!(sound.step(Moment::from_millis(1100)), None, "the tone ends when it would have");
+    }
+
+    #[test]
+    fn an_opened_enclosure_is_heard_once_whatever_goes_on() {
+        let mut sound = Sound::new();
+        let tampered = Indication { tampered: true, ..Indication::of(Phase::Idle) };
+        sound.show(Moment::from_millis(0), &tampered);
+        assert_eq!(tone(&sound, 0).map(|tone| tone.hertz[0]), Some(1600));
+        sound.show(Moment::from_millis(1000), &tampered);
+        assert_eq!(sound.poll_timeout(Moment::from_millis(1000)), None, "once");
+        sound.show(Moment::from_millis(2000), &Indication::of(Phase::Idle));
+        assert_eq!(sound.step(Moment::from_millis(2000)), None, "a shut one makes no sound");
+    }
+
+    #[test]
+    fn a_prompt_stands_for_its_tones_and_only_for_them() {
+        let mut sound = Sound::new();
+        sound.prompt_ready(Cue::Ringing, Duration::from_secs(7));
+        sound.show(Moment::from_millis(0), &Indication::of(Phase::Dialing));
+        assert_eq!(tone(&sound, 0).map(|tone| tone.hertz[0]), Some(425), "there is none for this");
+        let ringing = Indication::of(Phase::Ringing { delivered: 1, notified: 0, looking: 0 });
+        sound.show(Moment::from_millis(100), &ringing);
+        let (cue, turn) = prompt(&sound, 100).expect("there is one for this");
+        assert_eq!(cue, Cue::Ringing);
+        assert_eq!(sound.poll_timeout(Moment::from_millis(100)), None, "the worker repeats it");
+        sound.show(Moment::from_millis(9_000), &ringing);
+        assert_eq!(prompt(&sound, 60_000), Some((Cue::Ringing, turn)), "it goes on undisturbed");
+        sound.forget_prompts();
+        assert!(sound.step(Moment::from_millis(100)).is_some_and(|audible| matches!(audible, Audible::Tone(_))));
+    }
+
+    #[test]
+    fn a_prompt_is_said_to_its_end_also_after_the_outcome_and_no_longer() {
+        let mut sound = Sound::new();
+        sound.prompt_ready(Cue::Unanswered, Duration::from_secs(6));
+        sound.show(Moment::from_millis(0), &Indication::of(Phase::Outcome(Outcome::Unanswered)));
+        sound.show(Moment::from_millis(4_000), &Indication::of(Phase::Idle));
+        assert_eq!(prompt(&sound, 6_400).map(|(cue, _)| cue), Some(Cue::Unanswered));
+        assert_eq!(sound.poll_timeout(Moment::from_millis(6_000)).map(|(at, _)| at), Some(Moment::from_millis(6_500)));
+        assert_eq!(sound.step(Moment::from_millis(6_500)), None);
+        sound.show(Moment::from_millis(7_000), &Indication::of(Phase::Dialing));
+        assert!(tone(&sound, 7_000).is_some(), "the next visitor");
+    }
+
+    #[test]
+    fn words_cut_short_are_said_again_and_words_that_were_said_are_not() {
+        let mut sound = Sound::new();
+        sound.prompt_ready(Cue::Answered, Duration::from_secs(3));
+        sound.prompt_ready(Cue::NotNow, Duration::from_secs(1));
+        sound.show(Moment::from_millis(0), &Indication::of(Phase::Connecting));
+        sound.show(Moment::from_millis(500), &Indication::of(Phase::Ongoing));
+        sound.show(Moment::from_millis(1_000), &Indication { refusals: 1, ..Indication::of(Phase::Ongoing) });
+        let (_, first) = prompt(&sound, 1_000).expect("a no");
+        assert_eq!(prompt(&sound, 2_499), Some((Cue::NotNow, first)));
+        assert_eq!(prompt(&sound, 2_500).map(|(cue, _)| cue), Some(Cue::Answered));
+        assert_eq!(prompt(&sound, 5_999).map(|(cue, _)| cue), Some(Cue::Answered));
+        assert_eq!(sound.step(Moment::from_millis(6_000)), None);
+        sound.show(Moment::from_millis(9_000), &Indication { refusals: 2, ..Indication::of(Phase::Ongoing) });
+        assert_eq!(prompt(&sound, 9_000).map(|(cue, turn)| (cue, turn > first)), Some((Cue::NotNow, true)));
+        assert_eq!(sound.step(Moment::from_millis(10_500)), None, "the answer is not announced twice");
+    }
+
+    #[test]
+    fn every_cue_has_tones_of_its_own() {
+        let rounds: Vec<Vec<_>> = Cue::ALL
+            .iter()
+            .map(|cue| {
+                let mut at = 0;
+                std::iter::from_fn(|| {
+                    let (tone, end) = cue.at(at)?;
+                    at = end;
+                    Some((tone.map(|tone| tone.hertz), end))
+                })
+                .collect()
+            })
+            .collect();
+        for (index, round) in rounds.iter().enumerate() {
+            assert!(!round.is_empty() && !rounds[..index].contains(round), "{:?}", Cue::ALL[index]);
+        }
     }
 }

@@ -28,6 +28,7 @@ pub fn settings() -> MediaSettings {
         microphone: MicrophoneSource::Tone(440),
         speaker: SpeakerSink::Discard,
         standby: Standby::Closed,
+        prompts: BTreeMap::new(),
         video: VideoSettings { codec: VideoCodec::Vp8, width: 320, height: 240, frame_rate: 25, bitrate: 400 },
         ice: IceSettings { loopback: true, min_port: 0, max_port: 0, relay_only: false },
     }

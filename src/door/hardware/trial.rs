@@ -1,5 +1,5 @@
 //! Camera, microphone and speaker, tried as a call uses them: a media worker opens all three for some seconds, and tells which
-//! of them fails, and how.
+//! of them fails, and how. It decodes the installer's sounds as well.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,16 +8,19 @@ use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, timeout_at};
 
-use super::Finding;
+use super::{Finding, SOUND};
 use crate::config::door::DoorConfig;
 use crate::ids::{PeerId, SessionId};
 use crate::media::pipeline::{AlsaPcm, CameraSource, MediaSettings, MicrophoneSource, SpeakerSink};
-use crate::media::protocol::{Device, Order, Report, ToneStep};
+use crate::media::protocol::{Audible, Device, Order, Report, ToneStep};
 use crate::media::worker::{Patience, Worker, WorkerCommand, WorkerEvent};
 use crate::panel::fault::Fault;
+use crate::panel::sound::Cue;
 
 /// The first start on a machine looks at every plugin there is.
 const READY: Duration = Duration::from_secs(30);
+/// Sixteen sounds of half a minute.
+const DECODED: Duration = Duration::from_secs(30);
 /// Longer than the worker waits for the first of anything.
 const TRIAL: Duration = Duration::from_secs(6);
 /// Heard, and bearable.
@@ -35,18 +38,41 @@ pub(super) async fn check(config: &DoorConfig, worker: WorkerCommand) -> Vec<Fin
     let settings = config.media_settings();
     let parts: Vec<Part> =
         [camera(&settings), microphone(&settings), speaker(&settings)].into_iter().flatten().collect();
-    if parts.is_empty() {
+    let prompts = settings.prompts.clone();
+    if parts.is_empty() && prompts.is_empty() {
         return Vec::new();
     }
-    let tried = try_all(settings, worker).await;
-    parts.into_iter().map(|part| part.finding(&tried)).collect()
+    let tried = try_all(settings, !parts.is_empty(), worker).await;
+    let sounds = prompts.into_iter().map(|(cue, path)| sound_finding(cue, path, &tried));
+    let devices = parts.into_iter().map(|part| part.finding(&tried));
+    devices.chain(sounds.collect::<Vec<_>>()).collect()
+}
+
+/// What the worker said.
+#[derive(Default)]
+struct Tried {
+    faults: BTreeMap<Device, Fault>,
+    /// How long they are.
+    prompts: BTreeMap<Cue, Result<Duration, Fault>>,
+}
+
+fn sound_finding(cue: Cue, path: PathBuf, tried: &Result<Tried, Fault>) -> Finding {
+    let state = match tried {
+        Err(fault) => Err(fault.clone()),
+        Ok(tried) => match tried.prompts.get(&cue) {
+            Some(Ok(length)) => Ok(format!("{:.1} s of sound", length.as_secs_f64())),
+            Some(Err(fault)) => Err(fault.clone()),
+            None => Err(Fault::failed("the media worker did not decode it in time")),
+        },
+    };
+    Finding { part: format!("{SOUND}{cue}"), place: path.display().to_string(), state, device: Some(path) }
 }
 
 impl Part {
-    fn finding(self, tried: &Result<BTreeMap<Device, Fault>, Fault>) -> Finding {
+    fn finding(self, tried: &Result<Tried, Fault>) -> Finding {
         let state = match tried {
             Err(fault) => Err(fault.clone()),
-            Ok(faults) => match (faults.get(&self.device), self.device) {
+            Ok(tried) => match (tried.faults.get(&self.device), self.device) {
                 (Some(fault), _) => Err(fault.clone()),
                 (None, Device::Camera) => Ok("gives pictures".to_owned()),
                 (None, Device::Microphone) => Ok("gives sound".to_owned()),
@@ -92,14 +118,26 @@ fn card(pcm: &AlsaPcm) -> (String, Option<PathBuf>) {
     (format!("card {}, device {}", pcm.card, pcm.device), Some(PathBuf::from("/dev/snd/timer")))
 }
 
-/// What fails of all three, used together as in a call with one resident.
-async fn try_all(settings: MediaSettings, worker: WorkerCommand) -> Result<BTreeMap<Device, Fault>, Fault> {
+/// What fails of all three, used together as in a call with one resident, and of the sounds.
+async fn try_all(settings: MediaSettings, devices: bool, worker: WorkerCommand) -> Result<Tried, Fault> {
+    let sounds = settings.prompts.len();
     let (worker, mut events) =
         Worker::spawn(worker, settings, Patience::default()).map_err(|error| Fault::failed(error.to_string()))?;
-    let mut faults = BTreeMap::new();
-    let ready_by = Instant::now() + READY;
-    if !hear(&mut events, ready_by, &mut faults, |report| matches!(report, Report::Ready { .. })).await? {
+    let mut tried = Tried::default();
+    let mut ready = false;
+    hear(&mut events, Instant::now() + READY, &mut tried, |report, _| {
+        ready |= matches!(report, Report::Ready { .. });
+        ready
+    })
+    .await?;
+    if !ready {
         return Err(Fault::failed("the media worker did not become ready"));
+    }
+    if sounds > 0 {
+        hear(&mut events, Instant::now() + DECODED, &mut tried, |_, tried| tried.prompts.len() == sounds).await?;
+    }
+    if !devices {
+        return Ok(tried);
     }
     let session_id = SessionId::from_random([0; 16]);
     let peer = PeerId(1);
@@ -108,30 +146,48 @@ async fn try_all(settings: MediaSettings, worker: WorkerCommand) -> Result<BTree
         // Of a connection that is offered to nobody: its gate opens the microphone.
         Order::AddPeer { session_id, peer, ice_servers: Vec::new() },
         Order::OpenGate { peer },
-        Order::Play { tone: Some(TONE) },
+        Order::Play { sound: Some(Audible::Tone(TONE)) },
     ];
     for order in orders {
         worker.send(order).map_err(|error| Fault::failed(error.to_string()))?;
     }
-    hear(&mut events, Instant::now() + TRIAL, &mut faults, |_| false).await?;
-    Ok(faults)
+    hear(&mut events, Instant::now() + TRIAL, &mut tried, |_, _| false).await?;
+    Ok(tried)
 }
 
-/// Collects faults until a report is the awaited one, or until the time is over: then false.
+/// Collects what is said until it is enough, or until the time is over.
 async fn hear(
     events: &mut Receiver<WorkerEvent>,
     until: Instant,
-    faults: &mut BTreeMap<Device, Fault>,
-    awaited: impl Fn(&Report) -> bool,
-) -> Result<bool, Fault> {
+    tried: &mut Tried,
+    mut enough: impl FnMut(&Report, &Tried) -> bool,
+) -> Result<(), Fault> {
     while let Ok(Some(event)) = timeout_at(until, events.recv()).await {
-        match event {
+        let report = match event {
             WorkerEvent::Died { reason } => return Err(Fault::failed(format!("the media worker: {reason}"))),
-            WorkerEvent::Report(report) if awaited(&report) => return Ok(true),
-            WorkerEvent::Report(Report::DeviceFailed { device, fault }) => drop(faults.insert(device, fault)),
-            WorkerEvent::Report(Report::DeviceRestored { device }) => drop(faults.remove(&device)),
-            WorkerEvent::Report(_) | WorkerEvent::Restarted { .. } => {}
+            WorkerEvent::Report(report) => report,
+            WorkerEvent::Restarted { .. } => continue,
+        };
+        match &report {
+            Report::DeviceFailed { device, fault } => drop(tried.faults.insert(*device, fault.clone())),
+            Report::DeviceRestored { device } => drop(tried.faults.remove(device)),
+            Report::PromptFailed { cue, fault } => drop(tried.prompts.insert(*cue, Err(fault.clone()))),
+            Report::PromptReady { cue, milliseconds } => {
+                drop(tried.prompts.insert(*cue, Ok(Duration::from_millis(*milliseconds))));
+            }
+            Report::Capturing { .. }
+            | Report::Connected { .. }
+            | Report::Lost { .. }
+            | Report::Pong { .. }
+            | Report::Ready { .. }
+            | Report::SessionStopped { .. }
+            | Report::Signal { .. }
+            | Report::SpeakerLevel { .. }
+            | Report::StillTaken { .. } => {}
+        }
+        if enough(&report, tried) {
+            return Ok(());
         }
     }
-    Ok(false)
+    Ok(())
 }

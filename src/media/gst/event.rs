@@ -4,9 +4,11 @@ use gstreamer as gst;
 use gstreamer_webrtc::{WebRTCPeerConnectionState, WebRTCSessionDescription};
 
 use super::level::Level;
+use super::prompt::Samples;
 use crate::ids::{PeerId, SessionId};
 use crate::media::protocol::Order;
 use crate::panel::fault::Fault;
+use crate::panel::sound::Cue;
 use crate::signaling::protocol::Still;
 
 /// Something to be done by the loop.
@@ -31,6 +33,8 @@ pub(super) enum Event {
     PictureSettled { opened: u64, picture: gst::Sample },
     /// A still was made for this session.
     StillMade { session_id: SessionId, still: Still },
+    /// A sound of the installer's own was decoded, or cannot be.
+    PromptDecoded { cue: Cue, samples: Result<Samples, Fault> },
     /// The speaker's pipeline broke. The number tells an earlier one from the present one.
     SpeakerFailed { opened: u64, fault: Fault },
     /// A tenth of a second of sound went to the speaker.

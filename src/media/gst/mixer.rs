@@ -1,4 +1,4 @@
-//! Who hears whom: residents' voices and the door's tone for the speaker, and for each talker the voices of the others.
+//! Who hears whom: residents' voices and the door's own sounds for the speaker, and for each talker the voices of the others.
 //!
 //! Mixed at pull points in our own code, with saturation. Voices wait in a ring per listener and talker: 30 ms before it
 //! starts, never more than 150 ms, so that a talker's clock may run a little faster or slower. It knows nothing of
@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::level::{Level, Meter};
+use super::prompt::{Player, Samples};
 use super::tone::Tones;
 use crate::ids::PeerId;
 use crate::media::protocol::ToneStep;
@@ -31,6 +32,7 @@ enum Listener {
 #[derive(Debug, Default)]
 struct Mix {
     tones: Tones,
+    prompts: Player,
     meter: Meter,
     /// Who hears, and whom.
     rings: BTreeMap<(Listener, PeerId), Ring>,
@@ -61,13 +63,22 @@ impl Mixer {
 
     /// From now on this tone, or none.
     pub(super) fn play(&self, tone: Option<ToneStep>) {
-        self.lock().tones.play(tone);
+        let mut mix = self.lock();
+        mix.prompts.play(None);
+        mix.tones.play(tone);
+    }
+
+    /// From now on this sound instead of any tone, once or again and again.
+    pub(super) fn say(&self, samples: Samples, repeats: bool) {
+        let mut mix = self.lock();
+        mix.tones.play(None);
+        mix.prompts.play(Some((samples, repeats)));
     }
 
     /// Nobody talks and no tone sounds.
     pub(super) fn is_idle(&self) -> bool {
         let mix = self.lock();
-        mix.tones.is_silent() && mix.rings.is_empty()
+        mix.tones.is_silent() && mix.prompts.is_silent() && mix.rings.is_empty()
     }
 
     /// Adds what the speaker is to play; now and then also tells how loud that is.
@@ -75,6 +86,7 @@ impl Mixer {
         let mut mix = self.lock();
         mix.add_voices(Listener::Speaker, samples);
         mix.tones.add_to(samples);
+        mix.prompts.add_to(samples);
         mix.meter.add(samples)
     }
 

@@ -22,6 +22,7 @@ mod peer;
 mod place;
 mod presence;
 mod progress;
+mod prompt;
 mod sources;
 mod speaker;
 mod still;

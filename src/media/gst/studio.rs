@@ -20,14 +20,16 @@ use super::mixer::Mixer;
 use super::peer::{Outcome, Peer};
 use super::place::{Maker, Source};
 use super::presence::{Change, Presence};
+use super::prompt::{self, Samples};
 use super::sources::{Hands, Sources};
 use super::speaker::{Condition, Speaker};
 use super::still;
 use super::timeline::Timeline;
 use crate::ids::{PeerId, SessionId};
-use crate::media::pipeline::{Encoder, MediaSettings, Standby};
-use crate::media::protocol::{Device, Order, Reason, Report};
+use crate::media::pipeline::{Encoder, MediaSettings, SAMPLE_RATE, Standby};
+use crate::media::protocol::{Audible, Device, Order, Reason, Report};
 use crate::panel::fault::Fault;
+use crate::panel::sound::Cue;
 use crate::signaling::protocol::{IceServer, Signal};
 
 /// More orders than this for a session that cannot begin yet are not meant seriously.
@@ -41,6 +43,8 @@ pub(super) struct Studio {
     events: Sender<Event>,
     reports: Reports,
     mixer: Arc<Mixer>,
+    /// The installer's own sounds, as far as they can be played.
+    prompts: BTreeMap<Cue, Samples>,
     speaker: Speaker,
     sources: Sources,
     closing: Closing,
@@ -78,6 +82,7 @@ impl Studio {
         reports: Reports,
     ) -> Self {
         let mixer = Arc::new(Mixer::default());
+        prompt::decode_all(settings.prompts.clone(), events.clone());
         let speaker = Speaker::new(settings.speaker.clone(), Arc::clone(&mixer), timeline.clone(), events.clone());
         let maker = Maker {
             settings: settings.clone(),
@@ -97,6 +102,7 @@ impl Studio {
             events,
             reports,
             mixer,
+            prompts: BTreeMap::new(),
             speaker,
             stage: Stage::Idle,
             sounding: false,
@@ -105,11 +111,8 @@ impl Studio {
 
     /// Does what the door orders.
     pub(super) fn execute(&mut self, order: Order, now: Instant) {
-        if let Order::Play { tone } = order {
-            self.mixer.play(tone);
-            if tone.is_some() {
-                self.open_speaker(now);
-            }
+        if let Order::Play { sound } = order {
+            self.play(sound, now);
             return;
         }
         if let Stage::Stopping { waiting, session_id } = &mut self.stage {
@@ -162,9 +165,36 @@ impl Studio {
                 }
                 self.sounding = sounds;
             }
+            Event::PromptDecoded { cue, samples } => self.prompt_decoded(cue, samples),
             Event::SpeakerFailed { opened, fault } => self.speaker_failed(opened, fault, now),
             Event::HangUp | Event::Initialised(_) | Event::Order(_) | Event::WarmUp(_) => {}
         }
+    }
+
+    fn play(&mut self, sound: Option<Audible>, now: Instant) {
+        match sound {
+            Some(Audible::Prompt { cue, .. }) => match self.prompts.get(&cue) {
+                Some(samples) => self.mixer.say(Arc::clone(samples), cue.repeats()),
+                None => self.mixer.play(None),
+            },
+            Some(Audible::Tone(tone)) => self.mixer.play(Some(tone)),
+            None => self.mixer.play(None),
+        }
+        if sound.is_some() {
+            self.open_speaker(now);
+        }
+    }
+
+    fn prompt_decoded(&mut self, cue: Cue, samples: Result<Samples, Fault>) {
+        let report = match samples {
+            Ok(samples) => {
+                let milliseconds = samples.len() as u64 * 1000 / SAMPLE_RATE as u64;
+                self.prompts.insert(cue, samples);
+                Report::PromptReady { cue, milliseconds }
+            }
+            Err(fault) => Report::PromptFailed { cue, fault },
+        };
+        self.reports.send(report);
     }
 
     /// Looks at every deadline.

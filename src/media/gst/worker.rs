@@ -101,6 +101,7 @@ impl Worker {
             | Event::Closed(_)
             | Event::Peer { .. }
             | Event::PictureSettled { .. }
+            | Event::PromptDecoded { .. }
             | Event::SpeakerFailed { .. }
             | Event::SpeakerLevel(_)
             | Event::StillMade { .. }) => {

@@ -111,6 +111,15 @@ pub fn placeholder_sound() -> Vec<Element> {
     vec![silence(), filter(samples())]
 }
 
+/// From a sound file to samples, as fast as they come.
+#[must_use]
+pub fn prompt(path: &Path) -> Vec<Element> {
+    let mut elements = vec![file(path), element("decodebin")];
+    elements.extend(samples_from_anything());
+    elements.push(element("fakesink").with("sync", Value::Flag(false)));
+    elements
+}
+
 /// From the clock's silence by the mixing point to the speaker.
 #[must_use]
 pub fn speaker(sink: &SpeakerSink) -> Vec<Element> {

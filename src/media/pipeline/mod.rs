@@ -12,15 +12,20 @@ mod still;
 
 pub use branches::{
     FRAME_COUNTER, MIXING_POINT, RAW_PICTURES, SAMPLE_RATE, SAMPLES_PER_PIECE, SOUND_PAYLOAD, VIDEO_PAYLOAD,
-    offered_sound, picture, picture_packets, placeholder_picture, placeholder_sound, sound, sound_packets, speaker,
-    voice,
+    offered_sound, picture, picture_packets, placeholder_picture, placeholder_sound, prompt, sound, sound_packets,
+    speaker, voice,
 };
 pub use device::{AlsaPcm, LibcameraCamera, PictureSize, PixelFormat, V4l2Camera, plugin_package};
 pub use element::{Caps, Element, Field, Value};
 pub use encoder::{Encoder, MissingElement, VIDEO_ENCODER};
 pub use still::{Exposure, STILLS, StillSettings, still_picture};
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
+
+use crate::panel::sound::Cue;
 
 /// Everything the worker needs to know about the door it serves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +39,8 @@ pub struct MediaSettings {
     pub speaker: SpeakerSink,
     /// Whether the camera is open without a call.
     pub standby: Standby,
+    /// The installer's own sounds: files, in place of the tones.
+    pub prompts: BTreeMap<Cue, PathBuf>,
     /// How the picture is encoded.
     pub video: VideoSettings,
     /// How connections are made.
