@@ -8,7 +8,7 @@ TEST := $(shell command -v cargo-nextest >/dev/null && echo "nextest run --no-fa
 # Pinned: what is built today is built the same next year.
 CARGO_DEB := 3.8.0
 
-.PHONY: help demo demo-lan test test-quick test-hardware browser-modules bench check manual deb deb-arm64 deb-armhf test-packages
+.PHONY: help demo demo-lan test test-quick test-hardware browser-modules bench check manual deb deb-arm64 deb-armhf test-packages test-packages-quick
 
 help:
 	@echo "make demo        hub, simulated door and app on this machine: installs what is missing, builds, runs"
@@ -19,6 +19,7 @@ help:
 	@echo "make deb         Debian packages of station and hub for this machine, in target/debian"
 	@echo "make deb-arm64   the same for a 64-bit Raspberry Pi, in a clean chroot (as root); see cross/README.md"
 	@echo "make test-packages  installs, upgrades, removes and purges them in a clean Debian 12 and 13 (as root)"
+	@echo "make test-packages-quick  the same with debugging builds in Debian 12, as .ci/run does it"
 	@echo "make bench       prints the figures"
 	@echo "make check       formatting, lints and documentation, as .ci/run checks them"
 
@@ -72,6 +73,14 @@ deb-arm64 deb-armhf: manual
 # Needs root. For this machine's architecture; the other one's packages are installed in the virtual machine.
 test-packages: deb
 	@cross/try bookworm trixie
+
+# The same with debugging builds, whose parts the tests have built already, in Debian 12 alone: some minutes.
+test-packages-quick: manual
+	@.ci/setup build packages
+	@cargo-deb --version 2>/dev/null | grep -qx '$(CARGO_DEB)' || cargo install --quiet --locked --debug --version '$(CARGO_DEB)' cargo-deb
+	@cargo deb --quiet --locked --profile dev --fast --output target/debian-quick/
+	@cargo deb --quiet --locked --profile dev --fast --variant hub --output target/debian-quick/
+	@DOORWARD_PACKAGES=target/debian-quick cross/try bookworm
 
 # Needs root, and the first time half an hour: the chroot, the root file system and the packages are kept in target/.
 test-hardware: deb-arm64
