@@ -85,6 +85,13 @@ enum Command {
         #[arg(long, value_name = "FILE", default_value = "/etc/doorward/door.toml")]
         config: PathBuf,
     },
+    /// Blink the light of a station that cannot run
+    #[command(hide = true)]
+    OutOfOrder {
+        /// The door's configuration; only its light is looked at
+        #[arg(long, value_name = "FILE", default_value = "/etc/doorward/door.toml")]
+        config: PathBuf,
+    },
     /// How the running station is
     Status {
         /// As JSON
@@ -149,6 +156,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check { files, hardware: false, watch_buttons: _ } => check(&files),
         Command::Check { files, hardware: true, watch_buttons } => check_hardware(files, watch_buttons),
         Command::RelaySafe { config } => finish(door::relay_safe(&config)),
+        Command::OutOfOrder { config } => {
+            logging::start("warn");
+            finish(block_on(door::out_of_order(&config, signals::stop())))
+        }
         Command::Status { json, socket } => ask(&socket.path, &Question::Status, |answer| {
             if let Answer::Status(status) = answer {
                 if json {

@@ -41,7 +41,7 @@ mod panel;
 use access::{Access, Facts, OpeningHours};
 use assembly::{open, signaling_settings};
 use dimmer::Dimmer;
-pub use panel::relay_safe;
+pub use panel::{out_of_order, relay_safe};
 
 /// How long the hub may take to answer the last verbs when the daemon is told to stop.
 const FAREWELL: Duration = Duration::from_secs(2);

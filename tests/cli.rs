@@ -107,7 +107,8 @@ fn wired_door_toml(directory: &Path) -> String {
          [[button]]\nid = \"one\"\nlabel = \"One\"\nreceiver = {{ group = \"flat-1\" }}\n\
          [panel.gpio.chardev]\nbutton.one.line = \"no-such-chip:0\"\nrelay.line = \"no-such-chip:1\"\n\
          [strip.ws2812]\nspi = {{ spidev = \"/dev/no-such-bus\" }}\n\
-         [camera.v4l2]\npath = \"/dev/no-such-camera\"\n[microphone.alsa]\ncard = \"NoSuch\"\n[speaker.alsa]\ncard = \"NoSuch\"\n"
+         [camera.v4l2]\npath = \"/dev/no-such-camera\"\n[microphone.alsa]\ncard = \"NoSuch\"\n[speaker.alsa]\ncard = \"NoSuch\"\n\
+         [sounds]\nringing = \"/nowhere/no-such-sound.ogg\"\n"
     );
     written(directory, "door.toml", &text)
 }
@@ -119,18 +120,20 @@ fn missing_hardware_is_listed_with_what_to_do() {
     assert_eq!(output.status.code(), Some(69), "{}", error_of(&output));
     let table = String::from_utf8_lossy(&output.stdout).into_owned();
     let parts = [
-        "button one  no-such-chip:0",
-        "relay       no-such-chip:1",
-        "light       /dev/no-such-bus",
-        "camera      /dev/no-such-camera",
-        "microphone  card NoSuch, device 0",
-        "speaker     card NoSuch, device 0",
+        ("button one", "no-such-chip:0"),
+        ("relay", "no-such-chip:1"),
+        ("light", "/dev/no-such-bus"),
+        ("camera", "/dev/no-such-camera"),
+        ("microphone", "card NoSuch, device 0"),
+        ("speaker", "card NoSuch, device 0"),
+        ("sound ringing", "/nowhere/no-such-sound.ogg"),
     ];
-    for part in parts {
-        let line = table.lines().find(|line| line.starts_with(part)).unwrap_or_else(|| panic!("{part}:\n{table}"));
+    for (part, place) in parts {
+        let row = format!("{part:13}  {place}");
+        let line = table.lines().find(|line| line.starts_with(&row)).unwrap_or_else(|| panic!("{row}:\n{table}"));
         assert!(line.contains("  missing  "), "{line}");
     }
-    for advice in ["dtparam=spi=on", "/dev/v4l/by-id", "arecord -l"] {
+    for advice in ["dtparam=spi=on", "/dev/v4l/by-id", "arecord -l", "copy the file there"] {
         assert!(table.contains(advice), "{advice}:\n{table}");
     }
     assert!(table.contains("Watching every line for 100ms"), "{table}");
@@ -150,6 +153,29 @@ fn a_relay_becomes_safe_whatever_else_is_wrong_with_the_file() {
     assert!(error_of(&output).contains("the relay on no-such-chip:1: missing"), "{}", error_of(&output));
 }
 
+#[test]
+fn the_light_of_a_station_that_is_out_of_order_is_tried_until_it_is_told_to_stop() {
+    use std::io::BufRead;
+
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let page = door_toml(directory.path(), "[call]\nno-such-key = 1\n");
+    assert_eq!(doorward(&["out-of-order", "--config", &page]).status.code(), Some(0), "there is no light to blink");
+    let path = wired_door_toml(directory.path());
+    let text = std::fs::read_to_string(&path).expect("it was just written");
+    std::fs::write(&path, text.replace("[hub]", "[hut]")).expect("it is writable");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_doorward"))
+        .args(["out-of-order", "--config", &path])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the binary was built for this test");
+    let mut errors = std::io::BufReader::new(child.stderr.take().expect("it is piped")).lines();
+    let failed = errors.find(|line| line.as_ref().is_ok_and(|line| line.contains("the light failed")));
+    assert!(failed.is_some(), "why it is dark is said");
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().expect("every system has kill").success());
+    assert!(child.wait().expect("it is our child").success());
+}
+
 #[cfg(feature = "media")]
 #[test]
 fn a_door_without_its_lines_starts_and_says_what_is_missing() {
@@ -166,7 +192,9 @@ fn a_door_without_its_lines_starts_and_says_what_is_missing() {
     let mut output = std::io::BufReader::new(child.stdout.take().expect("it is piped"));
     output.read_line(&mut ready).expect("it starts");
     assert_eq!(ready, "ready\n");
-    let mut missing = ["the relay cannot be switched", "a line cannot be read", "the light failed"].to_vec();
+    let mut missing =
+        ["the relay cannot be switched", "a line cannot be read", "the light failed", "a sound file cannot be played"]
+            .to_vec();
     let errors = std::io::BufReader::new(child.stderr.take().expect("it is piped"));
     for line in errors.lines() {
         let line = line.expect("it is text");

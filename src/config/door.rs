@@ -255,6 +255,21 @@ impl DoorConfig {
         }
     }
 
+    /// The light alone, however wrong the rest of the file is: for a station that is out of order.
+    ///
+    /// # Errors
+    /// This part cannot be read.
+    pub fn load_light(path: &Path) -> Result<(LightTable, StripTable), Diagnostics> {
+        let name = path.display().to_string();
+        let text = super::read_text(path, &name)?;
+        let mut document = Document::new(&name, &text);
+        let (light, strip) = (document.optional("light"), document.optional("strip"));
+        match (light.is_none() && document.has("light")) || (strip.is_none() && document.has("strip")) {
+            true => Err(document.finish()),
+            false => Ok((light.unwrap_or_default(), strip.unwrap_or_default())),
+        }
+    }
+
     /// What the media worker needs to know.
     #[must_use]
     pub fn media_settings(&self) -> MediaSettings {

@@ -3,6 +3,7 @@
 //! It opens and hands over; what fails later is the back end's own matter.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -21,9 +22,14 @@ use crate::panel::gpio::rppal::Rppal;
 use crate::panel::page::{self, Page, PageSettings};
 use crate::panel::strip::{Opener, WiredStrip, lamps, led_class, spi};
 use crate::panel::wiring::SpiLeds;
-use crate::panel::{Lines, Relay, Strip};
+use crate::panel::{Lines, Relay, Rgb, Strip};
 
 use super::dark::Dark;
+
+/// Of a light that is out of order.
+const FLASH: Duration = Duration::from_millis(100);
+/// The same as the LEDs of the kernel's LED class (systemd/degraded).
+const BETWEEN_FLASHES: Duration = Duration::from_millis(900);
 
 /// The panel's back ends.
 pub(super) struct Panel {
@@ -60,14 +66,19 @@ fn open_lines<P: Pins + Copy>(config: &DoorConfig, pins: P, table: &WiringTable<
     let wiring = table.wiring();
     let relay = wiring.relay.map(|line| -> Box<dyn Relay> { Box::new(GpioRelay::new(pins, line)) });
     let lines = Box::new(Inputs::new(pins, wiring.inputs));
-    Ok(Panel { lines, strip: open_strip(config).context("the light's thread")?, relay, page: None })
+    Ok(Panel {
+        lines,
+        strip: open_strip(&config.light, &config.strip).context("the light's thread")?,
+        relay,
+        page: None,
+    })
 }
 
-fn open_strip(config: &DoorConfig) -> std::io::Result<Box<dyn Strip>> {
-    let leds = usize::from(config.light.leds);
-    let (opener, drive) = match &config.strip {
-        StripTable::None(_) => return Ok(Box::new(Dark::new(config.light.leds))),
-        wired => (strip_opener(wired), strip_drive(wired, &config.light)),
+fn open_strip(light: &LightTable, strip: &StripTable) -> std::io::Result<Box<dyn Strip>> {
+    let leds = usize::from(light.leds);
+    let (opener, drive) = match strip {
+        StripTable::None(_) => return Ok(Box::new(Dark::new(light.leds))),
+        wired => (strip_opener(wired), strip_drive(wired, light)),
     };
     Ok(Box::new(WiredStrip::start(leds, drive, opener)?))
 }
@@ -125,4 +136,30 @@ pub fn relay_safe(path: &Path) -> anyhow::Result<()> {
 fn make_safe<P: Pins>(pins: P, table: &WiringTable<P::Name>) -> anyhow::Result<()> {
     let Some(line) = table.wiring().relay else { return Ok(()) };
     relay::make_safe(pins, &line).with_context(|| format!("the relay on {}", line.line))
+}
+
+/// Blinks the light of a station that is out of order, until it is told to stop: the whole of it, a short flash each second,
+/// which no call has. Whatever else is wrong with the file is no reason not to.
+///
+/// # Errors
+/// The file does not tell what light there is.
+pub async fn out_of_order(path: &Path, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let (light, table) = DoorConfig::load_light(path)?;
+    if let StripTable::None(_) = table {
+        return Ok(());
+    }
+    let mut strip = open_strip(&light, &table).context("the light's thread")?;
+    let leds = usize::from(light.leds);
+    let red = u8::try_from(u16::from(light.brightness) * 255 / 100).unwrap_or(u8::MAX);
+    let (bright, dark) = (vec![Rgb { red, green: 0, blue: 0 }; leds], vec![Rgb::default(); leds]);
+    tokio::pin!(stop);
+    loop {
+        for (frame, lasting) in [(&bright, FLASH), (&dark, BETWEEN_FLASHES)] {
+            strip.show(frame)?;
+            tokio::select! {
+                () = tokio::time::sleep(lasting) => {}
+                () = &mut stop => return Ok(()),
+            }
+        }
+    }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use doorward::call::indication::{Indication, Phase};
 use doorward::moment::Moment;
+use doorward::panel::Rgb;
 use doorward::panel::drive::Drive;
 use doorward::panel::light::Light;
 
@@ -84,6 +85,14 @@ pub fn animation(phase: &Phase) -> BTreeSet<Wire> {
         }
     }
     frames
+}
+
+/// What the ring shows in between when the station is out of order: all of it, red, at the brightness of the configuration.
+pub fn out_of_order() -> Wire {
+    let drive = Drive { gamma: 1.0, milliamperes: MILLIAMPERES, top: 0, clockwise: true };
+    let red = u8::try_from(u16::from(BRIGHTNESS) * 255 / 100).expect("it is in percent");
+    let bright = vec![Rgb { red, green: 0, blue: 0 }; LEDS];
+    drive.apply(&bright).iter().flat_map(|led| [led.green, led.red, led.blue]).collect()
 }
 
 /// Everything that was shown belongs to one of these phases, and they came one after the other. How many frames there were.

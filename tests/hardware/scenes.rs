@@ -44,6 +44,10 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "a press on the pin rings at the resident", act: press_rings },
     Scene { name: "a second button rings its own flat", act: second_button },
     Scene { name: "twenty edges in ten milliseconds are one call", act: bounce },
+    Scene {
+        name: "lines that somebody else holds: it stays up, says so, and takes them when they are free",
+        act: busy_lines,
+    },
     Scene { name: "glitches shorter than `confirm` are none", act: glitch },
     Scene { name: "a button held for ten seconds is one call and a stuck button", act: held },
     Scene { name: "the hub's unit of the package serves on loopback", act: hub_unit },
@@ -95,6 +99,10 @@ impl<'a> Stage<'a> {
         let mut figures = Vec::new();
         let size = fs::metadata(package)?.len();
         figures.push(("package of the station, arm64".to_owned(), format!("{:.1} MB", mega(size))));
+        if let Some(hub) = hub_package(package) {
+            let size = fs::metadata(hub)?.len();
+            figures.push(("package of the hub, arm64".to_owned(), format!("{:.1} MB", mega(size))));
+        }
 
         let disk = workshop.disk("first.qcow2", None)?;
         let mut machine = workshop.power_on(&disk, &Start::default())?;
@@ -215,6 +223,13 @@ fn door_toml(house: &House) -> String {
     )
 }
 
+/// The hub's package of the same build.
+fn hub_package(station: &Path) -> Option<PathBuf> {
+    let name = station.file_name()?.to_str()?;
+    let package = station.with_file_name(name.replacen("doorward_", "doorward-hub_", 1));
+    package.exists().then_some(package)
+}
+
 fn mega(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
@@ -262,6 +277,56 @@ fn glitch(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
     Ok(None)
 }
 
+/// Whoever watches the lines holds them: the station cannot have them meanwhile, and its own are busy to whoever checks.
+fn busy_lines(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
+    let check = stage.machine.try_run("doorward check --hardware /etc/doorward/door.toml")?;
+    ensure!(check.code == 69 && check.text.contains("busy"), "what runs has the lines: {}", check.text);
+    stage.machine.run(
+        "systemctl stop doorward\n\
+         systemd-run -q --unit=watching doorward check --hardware --watch-buttons 5m /etc/doorward/door.toml",
+    )?;
+    stage.machine.wait_for("the lines are watched", "journalctl -u watching -o cat | grep -q 'Watching every line'")?;
+    stage.machine.run("systemctl start doorward")?;
+    stage.machine.wait_for(
+        "the status names the lines",
+        "systemctl show -P StatusText doorward | grep 'at fault' | grep -q 'button flat-1: busy'",
+    )?;
+    ensure!(stage.machine.run("journalctl -u doorward -n 40 -o cat")?.contains("busy"), "and so does the log");
+    stage.machine.run("systemctl stop watching")?;
+    stage.machine.wait_for(
+        "they are taken when they are free",
+        "! systemctl show -P StatusText doorward | grep -q 'at fault' && [ $(systemctl show -P NRestarts doorward) = 0 ]",
+    )?;
+    stage.wait_for_hub()?;
+    stage.press(BUTTON_1)?;
+    let (_, session) = stage.anna.rings(SOON)?;
+    stage.calm_down(session)?;
+    noise(stage)
+}
+
+/// The installer's look at the lines: ten presses and as many glitches, told apart.
+fn noise(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
+    stage.machine.run(
+        "systemctl stop doorward; systemctl reset-failed watching 2>/dev/null\n\
+         systemd-run -q --collect --unit=looking sh -c 'doorward check --hardware --watch-buttons 15s /etc/doorward/door.toml > /run/noise'",
+    )?;
+    stage.machine.wait_for("the lines are watched", "grep -q 'Watching every line' /run/noise")?;
+    for _ in 0..10 {
+        stage.press(BUTTON_1)?;
+        std::thread::sleep(Duration::from_millis(150));
+        stage.machine.pins.glitch(BUTTON_1)?;
+        std::thread::sleep(Duration::from_millis(150));
+    }
+    let report = stage.machine.wait_for(
+        "the report",
+        "systemctl is-active looking || { grep '^button flat-1:' /run/noise | grep -v active; }",
+    )?;
+    ensure!(report.contains("10 presses"), "{report}");
+    stage.machine.run("systemctl start doorward")?;
+    stage.wait_for_hub()?;
+    Ok(None)
+}
+
 fn held(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
     stage.machine.pins.set(BUTTON_1, true)?;
     let (_, session) = stage.anna.rings(SOON)?;
@@ -306,14 +371,21 @@ fn watchdog(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
     Ok(None)
 }
 
-fn led_frames(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
-    use doorward::call::indication::{Outcome, Phase};
+/// From the next start on the door has a ring of LEDs; without one it stands in /run/door.toml.
+fn with_ring(stage: &mut Stage<'_>) -> anyhow::Result<()> {
     stage.machine.run(&format!(
-        "cp /etc/doorward/door.toml /run/door.toml\n\
-         printf '[light]\\nleds = {}\\n[strip.ws2812]\\nspi = {{ spidev = \"/dev/spidev0.0\" }}\\n' >> /etc/doorward/door.toml\n\
-         systemctl restart doorward",
+        "[ -e /run/door.toml ] || cp /etc/doorward/door.toml /run/door.toml\n\
+         cp /run/door.toml /etc/doorward/door.toml\n\
+         printf '[light]\\nleds = {}\\n[strip.ws2812]\\nspi = {{ spidev = \"/dev/spidev0.0\" }}\\n' >> /etc/doorward/door.toml",
         leds::LEDS
     ))?;
+    Ok(())
+}
+
+fn led_frames(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
+    use doorward::call::indication::{Outcome, Phase};
+    with_ring(stage)?;
+    stage.machine.run("systemctl restart doorward")?;
     stage.wait_for_hub()?;
     stage.rest()?;
     // The picture stands still before the recording begins.
@@ -324,6 +396,7 @@ fn led_frames(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
     let mut edges = stage.machine.pins.all(A_WHILE);
     stage.calm_down(session)?;
     edges.extend(stage.machine.pins.all(A_WHILE));
+    let answered = calls::answered_and_ended(stage)?;
     stage.machine.run("cp /run/door.toml /etc/doorward/door.toml; systemctl restart doorward")?;
     stage.wait_for_hub()?;
 
@@ -337,7 +410,22 @@ fn led_frames(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
         ("refused", leds::animation(&Phase::Outcome(Outcome::Rejected))),
         ("at rest", leds::animation(&Phase::Idle)),
     ];
-    let frames = leds::follow(&shown, &phases)?;
+    let mut frames = leds::follow(&shown, &phases)?;
+    if let Some(edges) = answered {
+        let mut rings = leds::animation(&ringing(0));
+        rings.extend(leds::animation(&ringing(1)));
+        rings.extend(leds::animation(&Phase::Ringing { delivered: 1, notified: 0, looking: 1 }));
+        let phases = [
+            ("dialing", leds::animation(&Phase::Dialing)),
+            ("ringing", rings),
+            ("connecting", leds::animation(&Phase::Connecting)),
+            ("in conversation", leds::animation(&Phase::Ongoing)),
+            ("ending", leds::animation(&Phase::Ending)),
+            ("ended", leds::animation(&Phase::Outcome(Outcome::Ended))),
+            ("at rest", leds::animation(&Phase::Idle)),
+        ];
+        frames += leds::follow(&leds::decode(&edges)?, &phases)?;
+    }
     stage.figure("frames at the LEDs' pins, decoded and equal", frames.to_string());
     Ok(None)
 }
@@ -457,11 +545,9 @@ fn package(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
 
 /// The hub's package has the same code for lines, and needs no library that a ramdisk has no place for.
 fn rppal_outputs(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
-    let name = stage.package.file_name().and_then(|name| name.to_str()).context("a package has a name")?;
-    let package = stage.package.with_file_name(name.replacen("doorward_", "doorward-hub_", 1));
-    if !package.exists() {
-        return Ok(Some(format!("there is no {}", package.display())));
-    }
+    let Some(package) = hub_package(&stage.package) else {
+        return Ok(Some(format!("there is no package of the hub beside {}", stage.package.display())));
+    };
     let mut pi = Pi::start(stage.workshop.made(), stage.workshop.scratch(), &package)?;
     ensure!(!pi.line_at("start")?.is_output, "it is an output before anybody asked for it");
     pi.line_at("checked")?;
@@ -495,6 +581,7 @@ fn sandbox(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
 }
 
 fn degraded(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
+    with_ring(stage)?;
     stage.machine.run(
         "for i in $(seq 60); do\n\
              systemctl is-failed --quiet doorward && break\n\
@@ -502,7 +589,14 @@ fn degraded(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
          done; systemctl is-failed doorward",
     )?;
     stage.machine.run("[ $(systemctl is-active doorward-degraded) = active ]")?;
-    stage.machine.run("systemctl reset-failed doorward; systemctl start doorward")?;
+    stage.machine.pins.clear();
+    let frames = leds::decode(&stage.machine.pins.all(SOON))?;
+    let flashes = frames.iter().filter(|frame| **frame == leds::out_of_order()).count();
+    let dark = frames.iter().filter(|frame| frame.iter().all(|level| *level == 0)).count();
+    ensure!(flashes >= 3 && dark >= 3 && flashes + dark == frames.len(), "the ring shows {frames:02x?}");
+    stage
+        .machine
+        .run("cp /run/door.toml /etc/doorward/door.toml; systemctl reset-failed doorward; systemctl start doorward")?;
     ensure!(
         stage.machine.try_run("systemctl is-active doorward-degraded")?.code != 0,
         "a station that works has no need for a light that says that it does not"

@@ -56,6 +56,21 @@ struct Tried {
     prompts: BTreeMap<Cue, Result<Duration, Fault>>,
 }
 
+impl Tried {
+    /// Most of what a worker says is about calls.
+    fn note(&mut self, report: &Report) {
+        if let Report::DeviceFailed { device, fault } = report {
+            self.faults.insert(*device, fault.clone());
+        } else if let Report::DeviceRestored { device } = report {
+            self.faults.remove(device);
+        } else if let Report::PromptFailed { cue, fault } = report {
+            self.prompts.insert(*cue, Err(fault.clone()));
+        } else if let Report::PromptReady { cue, milliseconds } = report {
+            self.prompts.insert(*cue, Ok(Duration::from_millis(*milliseconds)));
+        }
+    }
+}
+
 fn sound_finding(cue: Cue, path: PathBuf, tried: &Result<Tried, Fault>) -> Finding {
     let state = match tried {
         Err(fault) => Err(fault.clone()),
@@ -168,23 +183,7 @@ async fn hear(
             WorkerEvent::Report(report) => report,
             WorkerEvent::Restarted { .. } => continue,
         };
-        match &report {
-            Report::DeviceFailed { device, fault } => drop(tried.faults.insert(*device, fault.clone())),
-            Report::DeviceRestored { device } => drop(tried.faults.remove(device)),
-            Report::PromptFailed { cue, fault } => drop(tried.prompts.insert(*cue, Err(fault.clone()))),
-            Report::PromptReady { cue, milliseconds } => {
-                drop(tried.prompts.insert(*cue, Ok(Duration::from_millis(*milliseconds))));
-            }
-            Report::Capturing { .. }
-            | Report::Connected { .. }
-            | Report::Lost { .. }
-            | Report::Pong { .. }
-            | Report::Ready { .. }
-            | Report::SessionStopped { .. }
-            | Report::Signal { .. }
-            | Report::SpeakerLevel { .. }
-            | Report::StillTaken { .. } => {}
-        }
+        tried.note(&report);
         if enough(&report, tried) {
             return Ok(());
         }

@@ -11,9 +11,9 @@ use doorward::ids::{PeerId, SessionId};
 use doorward::signaling::client::Told;
 use doorward::signaling::protocol::{EventKind, Signal};
 
-use super::{SOON, Stage, milliseconds};
+use super::{A_WHILE, SOON, Stage, milliseconds};
 use crate::house::HOST;
-use crate::pins::BUTTON_1;
+use crate::pins::{BUTTON_1, Edge};
 use crate::resident::Resident;
 
 /// An emulated processor encodes for a while, and starts everything for the first time.
@@ -46,6 +46,16 @@ pub fn test_sources(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
     stage.figure("pictures of 320x240 a second at the resident", format!("{rate:.1}"));
     call.finish(stage)?;
     Ok(None)
+}
+
+/// A call that is answered, connected and ended, for whoever watches the pins meanwhile.
+pub fn answered_and_ended(stage: &mut Stage<'_>) -> anyhow::Result<Option<Vec<Edge>>> {
+    stage.machine.pins.clear();
+    let mut call = Call::begin(stage)?;
+    call.hold_until(stage, "a picture", |resident| resident.pictures() > 0)?;
+    call.carry(stage, Duration::from_secs(4))?;
+    call.finish(stage)?;
+    Ok(Some(stage.machine.pins.all(A_WHILE)))
 }
 
 /// A camera and a sound card of the kernel's, which are not there when the station starts.
