@@ -7,7 +7,7 @@ import { Openings } from './opening.js';
 import { HubError, READ_PATIENCE_MS, ask, isOver, newKey } from './verbs.js';
 
 /**
- * @import { Call, CallEvent, CallListener, CallType, HubFrame, Me, Metadata, Opener, PushState, ReceiverType, RejectStatus,
+ * @import { Call, CallEvent, CallListener, CallType, HubFrame, Me, Metadata, Opener, OwnRules, PushState, ReceiverType, RejectStatus,
  *   SessionToken, Welcome } from './types.js'
  * @import { MediaElements } from './media.js'
  */
@@ -242,6 +242,22 @@ export class Client {
    */
   still(sessionId) {
     return this.#read(`/v1/calls/${sessionId}/still`);
+  }
+
+  /**
+   * When it does not ring at this resident's.
+   * @returns {Promise<OwnRules>}
+   */
+  rules() {
+    return this.#read('/v1/me/rules');
+  }
+
+  /**
+   * @param {OwnRules} body
+   * @returns {Promise<OwnRules>}
+   */
+  setRules(body) {
+    return ask({ hub: this.#hub, credential: this.#credential, method: 'PUT', path: '/v1/me/rules', body, patience: READ_PATIENCE_MS });
   }
 
   // ------------------------------------------------------------------------------------------------------------- push

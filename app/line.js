@@ -41,6 +41,8 @@ export class Line {
   quality = 'unknown';
   /** There are as many viewers as the door serves. */
   full = false;
+  /** This resident sees the door once they answered. */
+  hidden = false;
   /** The first frame was shown. */
   seen = false;
   /** A still picture is there, for as long as nothing moves. */
@@ -96,12 +98,13 @@ export class Line {
     try {
       const token = await this.#client.generateToken(sessionId);
       if (this.over) return;
-      this.full = false;
+      this.full = this.hidden = false;
       this.media = this.#client.startSession(sessionId, token, { video: this.video, audio: this.audio });
       this.media.onChange = this.#changed;
     } catch (error) {
       // The call goes on without a picture; the end of the call, if that is why, is told by its event.
       this.full = error instanceof HubError && error.code === 'ERR_SESSION_FULL';
+      this.hidden = error instanceof HubError && error.code === 'ERR_FORBIDDEN';
     } finally {
       this.#opening = false;
       this.#changed();

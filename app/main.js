@@ -15,7 +15,7 @@ import { Switchboard } from './switchboard.js';
 import { doorName, setLanguage, t } from './texts.js';
 
 /**
- * @import { ConnectionState, Me, Pairing } from './types.js'
+ * @import { ConnectionState, Me, OwnRules, Pairing } from './types.js'
  * @typedef {'sound' | 'microphone' | 'microphoneBlocked' | 'notification'} Wish
  * @typedef {{ element: HTMLElement, update: () => void, tick: () => void, leave?: () => void }} Screen
  * @typedef {{ language: string, ringVolume: number, awake: boolean }} Settings
@@ -248,6 +248,16 @@ export class App {
     // One at a time: a wall of wishes is granted by nobody.
     this.wishes = wishes.filter((wish) => !postponed.includes(wish)).slice(0, 1);
     this.#changed();
+  }
+
+  /** @returns {Promise<OwnRules>} */
+  async rules() {
+    return (await this.#client?.rules()) ?? { doNotDisturb: false };
+  }
+
+  /** @param {OwnRules} rules */
+  async setRules(rules) {
+    return this.#client?.setRules(rules);
   }
 
   /** @param {Wish} wish */

@@ -7,7 +7,7 @@ const KEPT = 'doorward-kept';
 const SHELL = [
   './', 'app.css', 'call.css', 'client.js', 'connection.js', 'elements.js', 'line.js', 'main.js', 'media.js', 'microphone.js', 'opening.js', 'past.js', 'pulse.js', 'push.js', 'ring.js',
   'switchboard.js', 'texts.js', 'timer.js', 'verbs.js', 'screens/banners.js', 'screens/call.js', 'screens/history.js', 'screens/home.js',
-  'screens/pairing.js', 'screens/settings.js', 'manifest.webmanifest', 'icons/icon.svg', 'icons/icon-192.png',
+  'screens/pairing.js', 'screens/rules.js', 'screens/settings.js', 'manifest.webmanifest', 'icons/icon.svg', 'icons/icon-192.png',
 ];
 const PATIENCE_MS = 3_000;
 

@@ -112,7 +112,7 @@ export type NonceAnswer = { issued: { nonce: string; expiresIn: number } } | { r
 
 export type EventKind =
   | { name: 'callAnsweredElsewhere'; call: Call }
-  | { name: 'callDelivered'; delivered: number; notified: number; members: number }
+  | { name: 'callDelivered'; delivered: number; notified: number; members: number; undisturbed?: number }
   | { name: 'callEnded'; call: Call }
   | { name: 'callUpdated'; call: Call }
   | { name: 'callViewed'; viewer: Leg }
@@ -186,6 +186,13 @@ export interface Pairing {
   deviceId: string;
 }
 
+/** Body and answer of `/v1/me/rules`. */
+export interface OwnRules {
+  doNotDisturb: boolean;
+  doNotDisturbUntil?: number;
+  quietHours?: { from: string; to: string };
+}
+
 /** Answer of `GET /v1/me/device/push`. */
 export interface PushState {
   applicationServerKey?: string;
@@ -216,7 +223,7 @@ export interface CallListener {
   onIncomingCallCancelled?(call: Call): void;
   onCallEnded?(call: Call): void;
   onCallAnsweredElsewhere?(call: Call): void;
-  onCallDelivered?(call: Call, counts: { delivered: number; notified: number; members: number }): void;
+  onCallDelivered?(call: Call, counts: { delivered: number; notified: number; members: number; undisturbed?: number }): void;
   onParticipantJoined?(call: Call, participant: Leg): void;
   onParticipantLeft?(call: Call, participant: Leg): void;
   onPressWaiting?(call: Call, metadata: Metadata): void;

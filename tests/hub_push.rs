@@ -47,7 +47,7 @@ async fn a_ring_wakes_sleeping_phones_and_its_answer_is_told_to_the_others() {
         assert!((40..=45).contains(&ring.ttl), "as long as it rings: {}", ring.ttl);
     }
     assert_ne!(rings[0].topic, rings[1].topic, "the service cannot tell who is called together");
-    door.event(|event| matches!(event, EventKind::CallDelivered { delivered: 0, notified: 2, members: 2 })).await;
+    door.event(|event| matches!(event, EventKind::CallDelivered { delivered: 0, notified: 2, members: 2, .. })).await;
 
     ben.verb(session_id, "accept").await.expect("it rings there");
     let over = service.next().await;

@@ -37,6 +37,7 @@ const LAYERS: [Layer; 6] = [
             "signaling::link",
             "signaling::protocol",
             "signaling::push",
+            "signaling::rules",
         ],
         own: Own::All,
     },

@@ -21,6 +21,7 @@ use doorward::signaling::protocol::{
     SessionToken, Signal, Still, Verb, VerbBody, VerbRequest,
 };
 use doorward::signaling::push::{PushBody, PushMessage, PushState};
+use doorward::signaling::rules::OwnRules;
 use protocol_page::replay::Replay;
 use protocol_page::{Example, PAGE, examples};
 use serde::Serialize;
@@ -57,6 +58,7 @@ fn written_again(example: &Example, kind: &str) {
         "HubFrame" => again::<HubFrame>(example),
         "InitiateBody" => again::<InitiateBody>(example),
         "Me" => again::<Me>(example),
+        "OwnRules" => again::<OwnRules>(example),
         "PairBody" => again::<PairBody>(example),
         "PushBody" => again::<PushBody>(example),
         "PushMessage" => again::<PushMessage>(example),

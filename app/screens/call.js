@@ -204,10 +204,11 @@ function detailOf({ phase, call, answered, quality, media }) {
  * @param {Line} line
  * @returns {string}
  */
-function waitOf({ phase, call, media, full, seen }) {
+function waitOf({ phase, call, media, full, hidden, seen }) {
   if (phase.at === 'over' || phase.at === 'calling') return '';
   if (call.type === 'audio') return t('audioOnly');
   if (full) return t('pictureFull');
+  if (hidden) return t('pictureHidden');
   if (media?.state === 'refused') return t('pictureNone');
   return t(seen ? 'pictureLost' : 'pictureComing');
 }

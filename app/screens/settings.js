@@ -2,6 +2,7 @@
 
 import { h, say } from '../elements.js';
 import { t } from '../texts.js';
+import { rulesCard } from './rules.js';
 
 /** @import { App } from '../main.js' */
 
@@ -65,6 +66,7 @@ export function settingsScreen(app) {
       h('div', { class: 'setting' }, h('div', {}, h('label', { for: 'awake' }, t('awake')), h('p', { class: 'hint' }, t('awakeHint')), awakeRefused), awake)),
     h('div', { class: 'card form-card' },
       h('div', { class: 'setting' }, h('div', {}, h('label', { for: 'push' }, t('push')), pushHint), pushSwitch)),
+    rulesCard(app),
     h('div', { class: 'card form-card' },
       h('div', { class: 'setting' }, h('div', {}, h('span', {}, t('thisDevice')), who)),
       h('div', { class: 'setting' }, h('div', {}, h('span', {}, t('unpair')), h('p', { class: 'hint' }, t('unpairHint'))),

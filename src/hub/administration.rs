@@ -12,6 +12,7 @@ use crate::clock;
 use crate::ids::{DeviceId, Guid, Uid};
 use crate::redacted::Redacted;
 use crate::signaling::identity::Admission;
+use crate::signaling::rules::OwnRules;
 
 /// How long a pairing code can be used, once.
 pub const PAIRING_LIFETIME: Duration = Duration::from_secs(10 * 60);
@@ -80,6 +81,38 @@ impl Administration {
     /// There is none, or the database fails.
     pub fn leave(&mut self, uid: &Uid, guid: &Guid) -> Result<(), DirectoryError> {
         self.tables.remove_member(guid, uid)
+    }
+
+    /// Sets when it does not ring at a resident's.
+    ///
+    /// # Errors
+    /// There is no such resident, or the database fails.
+    pub fn set_rules(&mut self, uid: &Uid, rules: &OwnRules) -> Result<(), DirectoryError> {
+        self.tables.set_rules(uid, rules)
+    }
+
+    /// Sets whether a resident may see doors before they answer.
+    ///
+    /// # Errors
+    /// There is no such resident, or the database fails.
+    pub fn set_user_looks(&mut self, uid: &Uid, looks: bool) -> Result<(), DirectoryError> {
+        self.tables.set_user_looks(uid, looks)
+    }
+
+    /// Sets whether the members of a group may see doors before they answer.
+    ///
+    /// # Errors
+    /// There is no such group, or the database fails.
+    pub fn set_group_looks(&mut self, guid: &Guid, looks: bool) -> Result<(), DirectoryError> {
+        self.tables.set_group_looks(guid, looks)
+    }
+
+    /// Sets how long after the first ones it rings at a member of a group.
+    ///
+    /// # Errors
+    /// There is no such member, or the database fails.
+    pub fn set_turn(&mut self, guid: &Guid, uid: &Uid, after: Duration) -> Result<(), DirectoryError> {
+        self.tables.set_turn(guid, uid, millis(after))
     }
 
     /// Adds a door that may ring these groups and users.

@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
@@ -14,9 +15,10 @@ use super::store::StoreError;
 use super::{HubError, audit, run_with_pulse};
 use crate::config::Configuration;
 use crate::config::hub::HubConfig;
-use crate::config::value::format_duration;
+use crate::config::value::{format_duration, parse_duration};
 use crate::daemon::{logging, notify, signals};
 use crate::ids::{DeviceId, Guid, Uid};
+use crate::signaling::rules::QuietHours;
 
 /// Wrong words, or something that is not there.
 const USAGE: u8 = 64;
@@ -94,6 +96,20 @@ enum UserCommand {
         /// Which group
         guid: Guid,
     },
+    /// Say when it does not ring at theirs, and whether they may see a door before they answer; prints what holds
+    Rules {
+        /// Who
+        uid: Uid,
+        /// Do not disturb, until it is switched off: on or off
+        #[arg(long, value_name = "ON|OFF", value_parser = on_or_off)]
+        do_not_disturb: Option<bool>,
+        /// Quiet hours of every day, such as 22:00-07:00, or off
+        #[arg(long, value_name = "HOURS", value_parser = hours_or_off)]
+        quiet: Option<Quiet>,
+        /// See a door before they answer: on or off
+        #[arg(long, value_name = "ON|OFF", value_parser = on_or_off)]
+        looks: Option<bool>,
+    },
     /// Remove a resident and all their devices, at once
     Revoke {
         /// Who
@@ -116,6 +132,24 @@ enum GroupCommand {
     },
     /// List groups
     List,
+    /// Let it ring at a member only after others, if nobody answered by then
+    Order {
+        /// Which group
+        guid: Guid,
+        /// Which member
+        uid: Uid,
+        /// How long after the first ones: 0s to 120s
+        #[arg(long, value_name = "TIME", value_parser = turn)]
+        after: Duration,
+    },
+    /// Say whether members may see a door before they answer
+    Looks {
+        /// Which group
+        guid: Guid,
+        /// on or off
+        #[arg(value_name = "ON|OFF", value_parser = on_or_off, action = clap::ArgAction::Set)]
+        looks: bool,
+    },
     /// Remove a group
     Revoke {
         /// Which
@@ -162,6 +196,27 @@ enum DeviceCommand {
         /// Which, as listed
         device: DeviceId,
     },
+}
+
+/// Quiet hours, or none.
+type Quiet = Option<QuietHours>;
+
+fn on_or_off(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _other => Err("allowed are on and off"),
+    }
+}
+
+fn hours_or_off(text: &str) -> Result<Quiet, &'static str> {
+    let hours = |text: &str| text.parse().ok().filter(|hours: &QuietHours| hours.from != hours.to);
+    if text == "off" { Ok(None) } else { hours(text).map(Some).ok_or("allowed are hours such as 22:00-07:00, and off") }
+}
+
+fn turn(text: &str) -> Result<Duration, &'static str> {
+    let after = parse_duration(text).filter(|after| *after <= Duration::from_secs(120));
+    after.ok_or("allowed is a time from 0s to 120s")
 }
 
 /// Why a command was not carried out.
@@ -266,6 +321,20 @@ fn user(config: &HubConfig, administration: &mut Administration, command: UserCo
         }
         UserCommand::Join { uid, guid } => administration.join(&uid, &guid)?,
         UserCommand::Leave { uid, guid } => administration.leave(&uid, &guid)?,
+        UserCommand::Rules { uid, do_not_disturb, quiet, looks } => {
+            let unknown = || DirectoryError::Unknown(format!("resident {uid}"));
+            let directory = administration.directory()?;
+            let mut rules = directory.users.get(&uid).ok_or_else(unknown)?.rules.clone();
+            if let Some(wanted) = do_not_disturb {
+                (rules.do_not_disturb, rules.do_not_disturb_until) = (wanted, None);
+            }
+            rules.quiet_hours = quiet.unwrap_or(rules.quiet_hours);
+            administration.set_rules(&uid, &rules)?;
+            if let Some(looks) = looks {
+                administration.set_user_looks(&uid, looks)?;
+            }
+            print!("{}", list_rules(&administration.directory()?, &uid));
+        }
         UserCommand::Revoke { uid } => administration.revoke_user(&uid)?,
     }
     Ok(())
@@ -275,6 +344,8 @@ fn group(administration: &mut Administration, command: GroupCommand) -> Result<(
     match command {
         GroupCommand::Add { guid, name, joinable } => administration.add_group(&guid, &name, joinable)?,
         GroupCommand::List => print!("{}", list_groups(&administration.directory()?)),
+        GroupCommand::Order { guid, uid, after } => administration.set_turn(&guid, &uid, after)?,
+        GroupCommand::Looks { guid, looks } => administration.set_group_looks(&guid, looks)?,
         GroupCommand::Revoke { guid } => administration.remove_group(&guid)?,
     }
     Ok(())
@@ -312,11 +383,24 @@ fn list_residents(directory: &Directory) -> String {
     lines
 }
 
+fn list_rules(directory: &Directory, uid: &Uid) -> String {
+    let Some(user) = directory.users.get(uid) else { return String::new() };
+    let on = |on: bool| if on { "on" } else { "off" };
+    let quiet = user.rules.quiet_hours.map_or_else(|| "off".to_owned(), |hours| hours.to_string());
+    format!("{uid}\tdo-not-disturb: {}\tquiet: {quiet}\tlooks: {}\n", on(user.rules.do_not_disturb), on(user.looks))
+}
+
 fn list_groups(directory: &Directory) -> String {
     let mut lines = String::new();
     for (guid, group) in &directory.groups {
         let joinable = if group.joinable { "\tjoinable" } else { "" };
-        lines += &format!("{guid}\t{}\tmembers: {}{joinable}\n", group.name, words(&group.members));
+        let member = |uid: &Uid| match group.turns.get(uid) {
+            Some(turn) => format!("{uid} (after {})", format_duration(Duration::from_millis(*turn))),
+            None => uid.to_string(),
+        };
+        let looks = if group.looks { "" } else { "\tlooks: off" };
+        let members = words(group.members.iter().map(member));
+        lines += &format!("{guid}\t{}\tmembers: {members}{joinable}{looks}\n", group.name);
     }
     lines
 }
@@ -373,13 +457,19 @@ mod tests {
             "door enrol front",
             "user list",
             "device list",
+            "user rules anna --quiet 22:00-07:00 --looks off",
+            "user rules anna --do-not-disturb on",
+            "group order flat-1 anna --after 20s",
+            "group looks flat-1 off",
         ] {
             assert_eq!(does(state.path(), line), Ok(()), "{line}");
         }
         let mut administration = Administration::open(state.path()).expect("it is there");
         let directory = administration.directory().expect("it is readable");
         assert_eq!(list_residents(&directory), "anna\tAnna\tgroups: flat-1\tdevices: 0\n");
-        assert_eq!(list_groups(&directory), "flat-1\tFlat\tmembers: anna\tjoinable\n");
+        assert_eq!(list_groups(&directory), "flat-1\tFlat\tmembers: anna (after 20s)\tjoinable\tlooks: off\n");
+        let anna = "anna".parse().expect("a word");
+        assert_eq!(list_rules(&directory, &anna), "anna\tdo-not-disturb: on\tquiet: 22:00-07:00\tlooks: off\n");
         assert_eq!(list_doors(&directory), "front\tFront\tgroups: flat-1\tusers: anna\tstations: 0\n");
         for (line, complaint) in [
             ("group add flat-1 --name Again", "group flat-1 is there already"),
@@ -387,6 +477,8 @@ mod tests {
             ("user pair front", "there is no resident front"),
             ("door enrol anna", "there is no door anna"),
             ("device revoke nobody", "there is no device nobody"),
+            ("user rules front --quiet off", "there is no resident front"),
+            ("group order flat-1 ben --after 5s", "there is no member ben of group flat-1"),
             ("user join ben flat-1", "there is no resident ben"),
         ] {
             assert_eq!(does(state.path(), line), Err(complaint.to_owned()), "{line}");

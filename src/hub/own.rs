@@ -11,13 +11,54 @@ use super::http::{caller, read_body, unchanged};
 use super::interface::Interface;
 use super::orders::unauthorized;
 use super::server::Peer;
-use crate::ids::DeviceId;
+use crate::ids::{DeviceId, Uid};
 use crate::signaling::protocol::{ErrorCode, Refusal};
 use crate::signaling::push::{PushBody, PushState};
+use crate::signaling::rules::OwnRules;
 
 /// The paths.
 pub fn paths() -> Router<Interface> {
-    Router::new().route("/me/device/push", get(push).put(subscribe).delete(unsubscribe))
+    Router::new()
+        .route("/me/device/push", get(push).put(subscribe).delete(unsubscribe))
+        .route("/me/rules", get(rules).put(set_rules))
+}
+
+// ---------------------------------------------------------------------------------------------------------------- rules
+
+async fn rules(
+    State(interface): State<Interface>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+) -> Result<Json<OwnRules>, Refused> {
+    let device = caller(&interface, &peer, &headers)?;
+    let (_, rules) = own_rules(&interface, &device)?;
+    Ok(Json(rules))
+}
+
+/// For the next ring: one that is on its way goes on.
+async fn set_rules(
+    State(interface): State<Interface>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Result<Json<OwnRules>, Refused> {
+    let device = caller(&interface, &peer, request.headers())?;
+    interface.count_verb(&device)?;
+    let (uid, _) = own_rules(&interface, &device)?;
+    let rules: OwnRules = read_body(request).await?;
+    if rules.quiet_hours.is_some_and(|hours| hours.from == hours.to) {
+        return Err(Refused::bad("`quietHours` begin when they end: leave them out, or use `doNotDisturb`"));
+    }
+    interface.desk.set_rules(uid, rules.clone()).await.map_err(|error| unchanged(&error))?;
+    Ok(Json(rules))
+}
+
+fn own_rules(interface: &Interface, device: &DeviceId) -> Result<(Uid, OwnRules), Refusal> {
+    let directory = interface.handle.directory();
+    let (uid, user) = directory.user_of(device).ok_or_else(unauthorized)?;
+    match user.kind {
+        Kind::Resident { .. } => Ok((uid.clone(), user.rules.clone())),
+        Kind::Door { .. } => Err(Refusal::new(ErrorCode::ErrForbidden, "this is for residents, not for doors")),
+    }
 }
 
 // ----------------------------------------------------------------------------------------------------------------- push
@@ -42,7 +83,7 @@ async fn subscribe(
 ) -> Result<Done, Refused> {
     let device = caller(&interface, &peer, request.headers())?;
     interface.count_verb(&device)?;
-    only_residents(&interface, &device)?;
+    own_rules(&interface, &device)?;
     let body: PushBody = read_body(request).await?;
     let Some(office) = &interface.office else {
         return Err(Refusal::new(ErrorCode::ErrNotFound, "this hub sends no pushes").into());
@@ -59,13 +100,4 @@ async fn unsubscribe(
     let device = caller(&interface, &peer, &headers)?;
     interface.count_verb(&device)?;
     interface.desk.unsubscribe(device, None).await.map(|()| Done).map_err(|error| unchanged(&error))
-}
-
-fn only_residents(interface: &Interface, device: &DeviceId) -> Result<(), Refusal> {
-    let directory = interface.handle.directory();
-    let (_, user) = directory.user_of(device).ok_or_else(unauthorized)?;
-    match user.kind {
-        Kind::Resident { .. } => Ok(()),
-        Kind::Door { .. } => Err(Refusal::new(ErrorCode::ErrForbidden, "this is for residents, not for doors")),
-    }
 }

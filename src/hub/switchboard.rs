@@ -468,6 +468,10 @@ impl Switchboard {
         metadata: Metadata,
     ) -> Result<Initiation, Refusal> {
         let mut reach = self.known.reach(&initiator.uid, &receiver)?;
+        let (wall, minute) = (clock::wall(), clock::minute_of_day());
+        for member in &mut reach.members {
+            member.undisturbed = self.known.is_undisturbed(&member.uid, wall, minute);
+        }
         for device in reach.members.iter_mut().flat_map(|member| &mut member.devices) {
             device.connected = self.connections.is_connected(&device.device_id);
             device.push &= self.push.is_on();

@@ -6,3 +6,4 @@ pub mod identity;
 pub mod link;
 pub mod protocol;
 pub mod push;
+pub mod rules;

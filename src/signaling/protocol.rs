@@ -250,6 +250,12 @@ pub struct Event {
     pub event: EventKind,
 }
 
+/// What is left out is 0.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 /// What happened to a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "camelCase", rename_all_fields = "camelCase")]
@@ -267,6 +273,9 @@ pub enum EventKind {
         notified: u32,
         /// Members called (users, not devices).
         members: u32,
+        /// Members of them who do not want to be disturbed now: it does not ring there.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        undisturbed: u32,
     },
     /// To everybody in it: over.
     CallEnded {

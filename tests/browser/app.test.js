@@ -326,6 +326,26 @@ async function unpair(page) {
   await button(page, 'Unpair').last().click();
 }
 
+test('settings: do not disturb, and quiet hours, for all devices of the resident', async () => {
+  const { page } = await paired('anna', 'Anna Berg');
+  await page.getByRole('link', { name: 'Settings' }).click();
+  await page.getByLabel('Do not disturb').selectOption('Until I turn it off');
+  await page.getByText('Kept, for all your devices.').waitFor();
+  assert.deepEqual(hub.rules.get('anna'), { doNotDisturb: true });
+  await page.getByLabel('Quiet hours every day').check();
+  await page.getByLabel('Quiet from').fill('21:30');
+  await until('the hub has the hours', () => hub.rules.get('anna').quietHours?.from === '21:30');
+  await screenshot(page, 'settings-rules');
+  await page.getByLabel('Do not disturb').selectOption('For an hour');
+  await until('the hub has the end', () => hub.rules.get('anna').doNotDisturbUntil > Date.now());
+  const second = await paired('anna', 'Anna Berg');
+  await second.page.getByRole('link', { name: 'Settings' }).click();
+  await until('her other device shows it', async () => /^Until /.test(await second.page.getByLabel('Do not disturb').locator('option:checked').innerText()));
+  assert.equal(await second.page.getByLabel('Quiet from').inputValue(), '21:30');
+  await second.page.getByLabel('Do not disturb').selectOption('Off');
+  await until('it is off', () => hub.rules.get('anna').doNotDisturb === false);
+});
+
 test('unpairing without the hub: said in words, and forgotten here all the same', async () => {
   const { page } = await paired('anna', 'Anna Berg');
   hub.refuse = { status: 503, code: 'ERR_UNAVAILABLE' };

@@ -32,6 +32,7 @@ export class FakeHub {
   /** Set to make every verb fail once per key, after it took effect: the answer is lost. */
   loseAnswers = false;
   refuse = null;
+  rules = new Map();
   ringsFor = 45_000;
 
   async start() {
@@ -81,6 +82,10 @@ export class FakeHub {
         uid: self.uid, name: self.name, deviceId: device, groups: [{ guid: 'flat-1', name: 'Family Berg' }],
         doors: [{ uid: 'door-1', name: 'Main entrance', online: true }, { uid: 'door-2', name: 'Garden gate', online: false }],
       });
+    }
+    if (pathname === '/v1/me/rules') {
+      if (request.method === 'PUT') this.rules.set(self.uid, body);
+      return say(200, this.rules.get(self.uid) ?? { doNotDisturb: false });
     }
     if (pathname === '/v1/me/device/push') return request.method === 'GET' ? say(200, { subscribed: false }) : say(204);
     if (pathname === '/v1/me/device' && request.method === 'DELETE') {

@@ -43,7 +43,14 @@ fn members(devices: &[&str]) -> Vec<Member> {
         let found = MemberDevice { device_id: leg.device_id, connected: true, push: false };
         match members.iter_mut().find(|member| member.uid == leg.uid) {
             Some(member) => member.devices.push(found),
-            None => members.push(Member { uid: leg.uid, name: leg.name, devices: vec![found] }),
+            None => members.push(Member {
+                uid: leg.uid,
+                name: leg.name,
+                devices: vec![found],
+                after: 0,
+                undisturbed: false,
+                looks: true,
+            }),
         }
     }
     members

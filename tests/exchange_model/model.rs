@@ -51,7 +51,18 @@ impl Model {
     fn time(&mut self, now: Moment, entry: &Entry) {
         let session_id = entry.session_id;
         match &entry.change {
-            Change::Expire => assert_eq!(now, self.began[&session_id] + Duration::from_secs(45)),
+            Change::Expire => {
+                let due = self.began[&session_id] + Duration::from_secs(45);
+                let log = &self.logs[&session_id];
+                let before = read(&log[..log.len() - 1]);
+                assert!(now == due || before.no.len() == before.call.members.len(), "at its time, or nobody was asked");
+            }
+            Change::Step { after } => {
+                let log = &self.logs[&session_id];
+                let before = read(&log[..log.len() - 1]);
+                let due = self.began[&session_id] + Duration::from_millis(*after);
+                assert!(now == due || (now < due && before.ringing().is_empty()), "at its time, or nobody rings");
+            }
             Change::Gone { device_id } => {
                 self.lost.entry((session_id, device_id.clone())).or_insert(now);
             }

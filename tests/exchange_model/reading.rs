@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use doorward::hub::exchange::{Change, Initiation};
+use doorward::hub::exchange::{Change, Initiation, Member};
 use doorward::ids::{DeviceId, Uid};
 use doorward::signaling::protocol::{CallStatus, DoorReport, ErrorCode, RejectStatus, Role};
 
@@ -17,6 +17,8 @@ pub struct Reading {
     pub inside: BTreeSet<DeviceId>,
     pub left: BTreeSet<DeviceId>,
     pub no: BTreeMap<Uid, RejectStatus>,
+    /// Members whose turn has not come.
+    pub later: BTreeMap<Uid, u64>,
     pub ack: BTreeSet<DeviceId>,
     pub push: BTreeSet<DeviceId>,
     pub media: BTreeSet<DeviceId>,
@@ -33,12 +35,14 @@ pub struct Reading {
 pub fn read(log: &[Change]) -> Reading {
     let Change::Initiate(call) = &log[0] else { panic!("a call begins with its initiation") };
     let all = call.members.iter().flat_map(|m| &m.devices);
+    let with = |which: fn(&&Member) -> bool| call.members.iter().filter(which);
     let mut at = Reading {
         call: (**call).clone(),
         status: CallStatus::Initiated,
         inside: BTreeSet::new(),
         left: BTreeSet::new(),
-        no: BTreeMap::new(),
+        no: with(|m| m.undisturbed).map(|m| (m.uid.clone(), RejectStatus::Busy)).collect(),
+        later: with(|m| m.after > 0 && !m.undisturbed).map(|m| (m.uid.clone(), m.after)).collect(),
         ack: BTreeSet::new(),
         push: BTreeSet::new(),
         media: BTreeSet::new(),
@@ -47,9 +51,10 @@ pub fn read(log: &[Change]) -> Reading {
         keys: BTreeMap::new(),
         number: 1,
         said: Some(Ok(())),
-        told: all.clone().map(|d| (d.device_id.clone(), "incomingCallReceived")).collect(),
+        told: BTreeSet::new(),
     };
-    if !all.clone().any(|d| d.connected || d.push) {
+    at.tell(at.ringing(), "incomingCallReceived");
+    if !all.clone().any(|d| d.connected || d.push) || with(|m| m.undisturbed).next().is_some() {
         at.told.insert((call.initiator.device_id.clone(), "callDelivered"));
     }
     for change in &log[1..] {
@@ -88,7 +93,7 @@ impl Reading {
     pub fn rings(&self, id: &DeviceId) -> bool {
         self.status == CallStatus::Initiated
             && self.called().contains(id)
-            && self.owner(id).is_some_and(|uid| !self.no.contains_key(&uid))
+            && self.owner(id).is_some_and(|uid| !self.no.contains_key(&uid) && !self.later.contains_key(&uid))
     }
 
     pub fn ringing(&self) -> BTreeSet<DeviceId> {
@@ -101,9 +106,13 @@ impl Reading {
         devices.filter(|d| d.push && self.rings(&d.device_id)).map(|d| d.device_id.clone()).collect()
     }
 
+    fn looks(&self, id: &DeviceId) -> bool {
+        self.call.members.iter().any(|m| m.looks && m.devices.iter().any(|d| d.device_id == *id))
+    }
+
     pub fn role(&self, id: &DeviceId) -> Option<Role> {
         let part = match self.status {
-            CallStatus::Initiated if *id == self.caller() || self.rings(id) => Role::Viewer,
+            CallStatus::Initiated if *id == self.caller() || (self.rings(id) && self.looks(id)) => Role::Viewer,
             CallStatus::Ongoing if self.inside.contains(id) => Role::Participant,
             _ => return None,
         };
@@ -295,7 +304,16 @@ impl Reading {
                 self.push.insert(device_id.clone());
                 self.tell([self.caller()], "callDelivered");
             }
-            Change::Expire if self.status == CallStatus::Initiated => self.over(CallStatus::Unanswered, None),
+            Change::Expire if self.status == CallStatus::Initiated => {
+                let none_asked = self.no.len() == self.call.members.len();
+                self.over(if none_asked { CallStatus::Busy } else { CallStatus::Unanswered }, None);
+            }
+            Change::Step { after } if self.status == CallStatus::Initiated => {
+                let before = self.ringing();
+                self.later.retain(|_, turn| turn != after);
+                let now = self.ringing();
+                self.tell(now.difference(&before).cloned(), "incomingCallReceived");
+            }
             Change::Join { leg, .. } => self.join(&leg.device_id),
             Change::Leave { device_id } => self.close(device_id),
             Change::Gone { device_id }

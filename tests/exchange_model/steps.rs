@@ -60,11 +60,24 @@ pub fn call(kind: u8, who: u8, key: u8, offline: u8) -> Initiation {
         }
     };
     call.max_viewers = 2;
+    if kind < 3 {
+        // The residents' own rules, in one call of two.
+        for (place, member) in (0u32..).zip(&mut call.members).filter(|_| offline & 1 == 1) {
+            let lot = offline.rotate_left(3 * place) ^ key_of(who);
+            member.after = [0, 0, 1_000, 20_000][usize::from(lot & 3)];
+            member.undisturbed = lot & 0b11100 == 0b10100;
+            member.looks = lot & 0b110_0000 != 0b100_0000;
+        }
+    }
     for (bit, found) in call.members.iter_mut().flat_map(|member| &mut member.devices).enumerate() {
         found.connected = offline & 0b1000_0000 != 0 || offline & (1 << (bit % 7)) == 0;
         found.push = offline & 0b10 == 0;
     }
     call
+}
+
+fn key_of(who: u8) -> u8 {
+    who.wrapping_mul(29)
 }
 
 pub fn change(who: u8, what: u8, key: u8) -> Change {

@@ -224,3 +224,91 @@ fn a_still_follows_the_ring() {
             → ben-phone: callUpdated #9 ongoing, anna-phone rejected, front-panel ongoing, ben-phone ongoing
     "#);
 }
+
+#[test]
+fn one_after_the_other() {
+    let mut call = family();
+    call.members[1].after = 20_000;
+    let mut scribe = Scribe::call(call);
+    scribe.pass(5_000).say(accept("ben-phone", "b0"));
+    scribe.pass(15_000).say(acknowledge("ben-phone"));
+    scribe.pass(4_000).say(accept("ben-phone", "b1"));
+    insta::assert_snapshot!(scribe.end(), @r"
+     0.000 front-panel initiate group flat
+             = initiated
+             → anna-phone anna-tablet: incomingCallReceived #1 for 45000 ms
+     5.000 ben-phone accept
+             = ERR_CALL_ANSWERED_ELSEWHERE (initiated)
+    20.000 the turn of those after 20000 ms
+             → ben-phone: incomingCallReceived #3 for 25000 ms
+    20.000 ben-phone acknowledges the ring
+             → front-panel: callDelivered #4 1 ring, 0 notified, 2 members
+    24.000 ben-phone accept
+             = ongoing, front-panel ongoing, ben-phone ongoing
+             → front-panel: outgoingCallAccepted #5 by ben-phone
+             → anna-phone anna-tablet: callAnsweredElsewhere #5 ongoing, front-panel ongoing, ben-phone ongoing
+    ");
+}
+
+#[test]
+fn the_next_one_rings_as_soon_as_the_first_declines() {
+    let mut call = family();
+    call.members[1].after = 20_000;
+    call.members[1].devices[0].push = true;
+    let mut scribe = Scribe::call(call);
+    scribe.pass(3_000).say(reject("anna-phone", "a1", RejectStatus::Rejected));
+    scribe.pass(60_000);
+    insta::assert_snapshot!(scribe.end(), @r#"
+     0.000 front-panel initiate group flat
+             = initiated
+             → anna-phone anna-tablet: incomingCallReceived #1 for 45000 ms
+     3.000 anna-phone reject "rejected"
+             = initiated, anna-phone rejected
+             → anna-tablet: incomingCallCancelled #2 initiated, anna-phone rejected
+             + the turn of those after 20000 ms
+     3.000 the turn of those after 20000 ms
+             → ben-phone: incomingCallReceived #3 for 42000 ms
+             push → ben-phone: ring for 42000 ms
+    45.000 ring time over
+             → ben-phone: incomingCallCancelled #4 unanswered, anna-phone rejected
+             → front-panel: outgoingCallRejected #4 unanswered, anna-phone rejected
+             push ✗ ben-phone: unanswered, anna-phone rejected
+             archive unanswered, anna-phone rejected
+    "#);
+}
+
+#[test]
+fn who_does_not_want_to_be_disturbed_is_not() {
+    let mut call = family();
+    call.members[0].undisturbed = true;
+    let mut scribe = Scribe::call(call);
+    scribe.pass(1_000).say(accept("anna-tablet", "a1"));
+    scribe.pass(1_000).say(reject("ben-phone", "b1", RejectStatus::Rejected));
+    insta::assert_snapshot!(scribe.end(), @r#"
+    0.000 front-panel initiate group flat
+            = initiated
+            → ben-phone: incomingCallReceived #1 for 45000 ms
+            → front-panel: callDelivered #1 0 ring, 0 notified, 2 members, 1 undisturbed
+    1.000 anna-tablet accept
+            = ERR_CALL_ANSWERED_ELSEWHERE (initiated)
+    2.000 ben-phone reject "rejected"
+            = rejected, ben-phone rejected
+            → front-panel: outgoingCallRejected #3 rejected, ben-phone rejected
+            archive rejected, ben-phone rejected
+    "#);
+}
+
+#[test]
+fn nobody_wants_to_be_disturbed() {
+    let mut call = family();
+    call.members.iter_mut().for_each(|member| member.undisturbed = true);
+    insta::assert_snapshot!(Scribe::call(call).end(), @r"
+    0.000 front-panel initiate group flat
+            = initiated
+            → front-panel: callDelivered #1 0 ring, 0 notified, 2 members, 2 undisturbed
+            + ring time over
+    0.000 ring time over
+            → front-panel: outgoingCallRejected #2 busy
+            archive busy
+    ");
+}

@@ -79,6 +79,7 @@ fn words_of_change(change: &Change) -> String {
         Change::Reachable { device_id, seen } => format!("{device_id} reachable, has seen #{seen}"),
         Change::Reject { leg, status, .. } => format!("{} reject {}", leg.device_id, to_json(status)),
         Change::Restarted => "hub restarted".to_owned(),
+        Change::Step { after } => format!("the turn of those after {after} ms"),
         Change::ShowStill { leg, .. } => format!("{} shows a still", leg.device_id),
     }
 }
@@ -129,8 +130,9 @@ fn words_of_event(event: &Event) -> String {
         | EventKind::CallUpdated { call }
         | EventKind::IncomingCallCancelled { call }
         | EventKind::OutgoingCallRejected { call } => format!("{name} {}", words_of_call(call)),
-        EventKind::CallDelivered { delivered, notified, members } => {
-            format!("{name} {delivered} ring, {notified} notified, {members} members")
+        EventKind::CallDelivered { delivered, notified, members, undisturbed } => {
+            let undisturbed = if *undisturbed > 0 { format!(", {undisturbed} undisturbed") } else { String::new() };
+            format!("{name} {delivered} ring, {notified} notified, {members} members{undisturbed}")
         }
         EventKind::IncomingCallReceived { rings_for, waiting, .. } => {
             format!("{name} for {rings_for} ms{}", if *waiting { ", call waiting" } else { "" })

@@ -149,7 +149,7 @@ pub fn call_ended(number: u8, reason: EndReason) -> Event {
 }
 
 pub fn delivered(number: u8, delivered: u32, notified: u32) -> Event {
-    told(number, EventKind::CallDelivered { delivered, notified, members: 2 })
+    told(number, EventKind::CallDelivered { delivered, notified, members: 2, undisturbed: 0 })
 }
 
 pub fn incoming(number: u8, caller: &str) -> Event {

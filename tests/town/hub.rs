@@ -396,7 +396,14 @@ impl Hub {
         };
         users
             .into_iter()
-            .map(|user| Member { uid: user.parse().expect("a word"), name: user.to_owned(), devices: devices(user) })
+            .map(|user| Member {
+                uid: user.parse().expect("a word"),
+                name: user.to_owned(),
+                devices: devices(user),
+                after: 0,
+                undisturbed: false,
+                looks: true,
+            })
             .collect()
     }
 }

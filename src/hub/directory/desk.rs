@@ -16,8 +16,9 @@ use crate::clock;
 use crate::hub::auth::{self, SecretHash};
 use crate::hub::push::subscription::Subscription;
 use crate::hub::store::StoreError;
-use crate::ids::DeviceId;
+use crate::ids::{DeviceId, Uid};
 use crate::signaling::identity::Admission;
+use crate::signaling::rules::OwnRules;
 
 /// How often the file is looked at for changes by others: a revoked device is closed this soon.
 const LOOK: Duration = Duration::from_millis(500);
@@ -39,6 +40,11 @@ enum Job {
     },
     Revoke {
         device: DeviceId,
+        answer: oneshot::Sender<Result<(), DirectoryError>>,
+    },
+    SetRules {
+        uid: Uid,
+        rules: OwnRules,
         answer: oneshot::Sender<Result<(), DirectoryError>>,
     },
     Subscribe {
@@ -104,6 +110,16 @@ impl Desk {
         answered.await.map_err(|_| closed())?
     }
 
+    /// Sets when it does not ring at a resident's. The answer comes when it is on the disk and the picture shows it.
+    ///
+    /// # Errors
+    /// The resident is not there any more, or the database fails.
+    pub async fn set_rules(&self, uid: Uid, rules: OwnRules) -> Result<(), DirectoryError> {
+        let (answer, answered) = oneshot::channel();
+        self.jobs.send(Job::SetRules { uid, rules, answer }).map_err(|_| closed())?;
+        answered.await.map_err(|_| closed())?
+    }
+
     /// Keeps where a device can be woken by push. The answer comes when it is on the disk and the picture shows it.
     ///
     /// # Errors
@@ -164,6 +180,10 @@ impl Keeper {
                     Ok(()) | Err(DirectoryError::Unknown(_)) => Ok(()),
                     Err(error) => Err(error),
                 };
+                self.done(result, answer);
+            }
+            Job::SetRules { uid, rules, answer } => {
+                let result = self.tables.set_rules(&uid, &rules);
                 self.done(result, answer);
             }
             Job::Subscribe { device, subscription, answer } => {

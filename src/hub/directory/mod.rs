@@ -4,6 +4,7 @@
 //! kept. Nothing here knows calls or connections.
 
 pub mod desk;
+mod rules;
 pub mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,7 @@ use crate::hub::exchange::{Member, MemberDevice};
 use crate::hub::push::subscription::Subscription;
 use crate::ids::{DeviceId, Guid, Uid};
 use crate::signaling::protocol::{ErrorCode, Leg, Receiver, Refusal};
+use crate::signaling::rules::OwnRules;
 
 /// A picture of the directory.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -52,6 +54,10 @@ pub struct User {
     pub kind: Kind,
     /// Their devices.
     pub devices: BTreeSet<DeviceId>,
+    /// When it does not ring at theirs.
+    pub rules: OwnRules,
+    /// Whether they may see a door before they answer.
+    pub looks: bool,
 }
 
 /// A group.
@@ -63,6 +69,10 @@ pub struct Group {
     pub joinable: bool,
     /// Who belongs to it.
     pub members: BTreeSet<Uid>,
+    /// Milliseconds after which it rings at members that do not come first.
+    pub turns: BTreeMap<Uid, u64>,
+    /// Whether members may see a door before they answer.
+    pub looks: bool,
 }
 
 /// A device.
@@ -162,7 +172,13 @@ impl Directory {
 
     fn reach_group(&self, guid: &Guid, caller: &Uid) -> Option<Reach> {
         let group = self.groups.get(guid)?;
-        let members = group.members.iter().filter(|uid| *uid != caller).filter_map(|uid| self.member(uid)).collect();
+        let others = group.members.iter().filter(|uid| *uid != caller);
+        let turn = |member: Member| Member {
+            after: group.turns.get(&member.uid).copied().unwrap_or_default(),
+            looks: member.looks && group.looks,
+            ..member
+        };
+        let members = others.filter_map(|uid| self.member(uid)).map(turn).collect();
         Some(Reach { name: group.name.clone(), is_door: false, members, joinable: group.joinable })
     }
 
@@ -176,11 +192,22 @@ impl Directory {
         let user = self.users.get(uid)?;
         let subscribed = |id: &DeviceId| self.devices.get(id).is_some_and(|device| device.subscription.is_some());
         let device = |id: &DeviceId| MemberDevice { device_id: id.clone(), connected: false, push: subscribed(id) };
-        Some(Member { uid: uid.clone(), name: user.name.clone(), devices: user.devices.iter().map(device).collect() })
+        let devices = user.devices.iter().map(device).collect();
+        let (uid, name, looks) = (uid.clone(), user.name.clone(), user.looks);
+        Some(Member { uid, name, devices, after: 0, undisturbed: false, looks })
     }
 
     fn is_member(&self, guid: &Guid, uid: &Uid) -> bool {
         self.groups.get(guid).is_some_and(|group| group.members.contains(uid))
+    }
+
+    /// Whether it must not ring at a user's now: milliseconds since 1970, and the minute of the day.
+    #[must_use]
+    pub fn is_undisturbed(&self, uid: &Uid, wall: u64, minute: Option<u16>) -> bool {
+        self.users.get(uid).is_some_and(|user| match &user.kind {
+            Kind::Resident { .. } => user.rules.are_quiet(wall, minute),
+            Kind::Door { .. } => false,
+        })
     }
 
     /// Whether a receiver is one of these groups, or in one of them.
@@ -206,7 +233,11 @@ mod tests {
 
     fn resident(groups: &[&str]) -> User {
         let groups = groups.iter().map(|guid| (word(guid), 0)).collect();
-        User { name: String::new(), kind: Kind::Resident { groups }, devices: BTreeSet::new() }
+        user(Kind::Resident { groups })
+    }
+
+    fn user(kind: Kind) -> User {
+        User { name: String::new(), kind, devices: BTreeSet::new(), rules: OwnRules::default(), looks: true }
     }
 
     fn house() -> Directory {
@@ -214,9 +245,11 @@ mod tests {
             name: String::new(),
             joinable: false,
             members: members.iter().map(|uid| word(uid)).collect(),
+            turns: BTreeMap::new(),
+            looks: true,
         };
         let door = Kind::Door { groups: [word("flat-1")].into(), users: [word("guard")].into() };
-        let door = User { name: String::new(), kind: door, devices: BTreeSet::new() };
+        let door = user(door);
         Directory {
             users: [
                 (word("front"), door),

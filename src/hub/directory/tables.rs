@@ -15,8 +15,9 @@ use crate::hub::push::subscription::Subscription;
 use crate::hub::store::{self, Commit, StoreError};
 use crate::ids::{DeviceId, Guid, IdError, Uid};
 use crate::redacted::Redacted;
+use crate::signaling::rules::{OwnRules, QuietHours, TimeOfDay};
 
-const MIGRATIONS: [&str; 2] = [FIRST, PUSH];
+const MIGRATIONS: [&str; 3] = [FIRST, PUSH, RULES];
 
 const FIRST: &str = "
 CREATE TABLE users (
@@ -66,6 +67,16 @@ CREATE TABLE subscriptions (
     key BLOB NOT NULL,
     auth BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+";
+
+const RULES: &str = "
+ALTER TABLE users ADD COLUMN do_not_disturb INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE users ADD COLUMN undisturbed_until INTEGER;
+ALTER TABLE users ADD COLUMN quiet_from INTEGER;
+ALTER TABLE users ADD COLUMN quiet_to INTEGER;
+ALTER TABLE users ADD COLUMN looks INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE groups ADD COLUMN looks INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE members ADD COLUMN turn INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// Why the directory was not changed.
@@ -118,7 +129,7 @@ pub fn path(state_directory: &Path) -> PathBuf {
 /// The tables, open for reading and changing.
 #[derive(Debug)]
 pub struct Tables {
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 impl Tables {
@@ -421,6 +432,11 @@ fn read_all(connection: &Connection) -> Result<Directory, rusqlite::Error> {
     let pairs = |sql: &str| -> Result<Vec<(Uid, String, u64)>, rusqlite::Error> {
         connection.prepare(sql)?.query_map([], |row| Ok((id(row, 0)?, row.get(1)?, row.get(2)?)))?.collect()
     };
+    for (uid, guid, turn) in pairs("SELECT uid, guid, turn FROM members WHERE turn > 0")? {
+        if let Some(group) = guid.parse().ok().and_then(|guid: Guid| directory.groups.get_mut(&guid)) {
+            group.turns.insert(uid, turn);
+        }
+    }
     for (uid, guid, since) in pairs("SELECT uid, guid, since FROM members")? {
         let Ok(guid) = guid.parse::<Guid>() else { continue };
         if let Some(User { kind: Kind::Resident { groups }, .. }) = directory.users.get_mut(&uid) {
@@ -449,20 +465,32 @@ fn read_all(connection: &Connection) -> Result<Directory, rusqlite::Error> {
 }
 
 fn read_groups(connection: &Connection) -> Result<BTreeMap<Guid, Group>, rusqlite::Error> {
-    let mut statement = connection.prepare("SELECT guid, name, joinable FROM groups")?;
-    let group =
-        |row: &Row<'_>| Ok((id(row, 0)?, Group { name: row.get(1)?, joinable: row.get(2)?, members: BTreeSet::new() }));
+    let mut statement = connection.prepare("SELECT guid, name, joinable, looks FROM groups")?;
+    let group = |row: &Row<'_>| {
+        let (members, turns) = (BTreeSet::new(), BTreeMap::new());
+        Ok((id(row, 0)?, Group { name: row.get(1)?, joinable: row.get(2)?, members, turns, looks: row.get(3)? }))
+    };
     statement.query_map([], group)?.collect()
 }
 
 fn read_users(connection: &Connection, directory: &mut Directory) -> Result<(), rusqlite::Error> {
-    let mut statement = connection.prepare("SELECT uid, name, kind FROM users")?;
+    let mut statement = connection
+        .prepare("SELECT uid, name, kind, looks, do_not_disturb, undisturbed_until, quiet_from, quiet_to FROM users")?;
     let user = |row: &Row<'_>| {
         let kind = match row.get_ref(2)?.as_str()? {
             "door" => Kind::Door { groups: BTreeSet::new(), users: BTreeSet::new() },
             _resident => Kind::Resident { groups: BTreeMap::new() },
         };
-        Ok((id(row, 0)?, User { name: row.get(1)?, kind, devices: BTreeSet::new() }))
+        let minute = |column| -> Result<_, rusqlite::Error> {
+            Ok(row.get::<_, Option<u16>>(column)?.and_then(TimeOfDay::of_minutes))
+        };
+        let rules = OwnRules {
+            do_not_disturb: row.get(4)?,
+            do_not_disturb_until: row.get(5)?,
+            quiet_hours: minute(6)?.zip(minute(7)?).map(|(from, to)| QuietHours { from, to }),
+        };
+        let devices = BTreeSet::new();
+        Ok((id(row, 0)?, User { name: row.get(1)?, kind, devices, rules, looks: row.get(3)? }))
     };
     directory.users = statement.query_map([], user)?.collect::<Result<_, _>>()?;
     Ok(())

@@ -1,6 +1,6 @@
 //! One call: who is in it, where it stands, what was told to whom. Never looks at another call.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{Change, Initiation, Output, Rules, Timer};
 use crate::ids::{DeviceId, EntryNumber, RequestKey, SessionId, Uid};
@@ -22,8 +22,8 @@ pub(super) struct Turn {
     /// The entry's wall clock, for history.
     pub wall: u64,
     pub rules: Rules,
-    /// The user of the device concerned is in another call.
-    pub waiting: bool,
+    /// Users who are in another call.
+    pub waiting: BTreeSet<Uid>,
     pub outputs: Vec<Output>,
 }
 
@@ -80,9 +80,11 @@ pub(super) struct Talk {
 pub(super) enum Standing {
     /// It called, and waits.
     Calling,
+    /// It rings later, if nobody answers before.
+    Later,
     /// It rings.
     Ringing,
-    /// It rang: its user refused, or somebody else answered.
+    /// It rang, or was not to be disturbed: its user refused, or somebody else answered.
     Settled,
     /// It is in the conversation.
     In,
@@ -126,8 +128,16 @@ pub(super) struct Device {
     pub delivery: Delivery,
     pub media: Media,
     pub presence: Presence,
-    /// It is to be woken by push, and was not told yet that it need not any more.
+    /// The entry by which it rings.
+    pub rung_by: EntryNumber,
+    /// Milliseconds after which it rings.
+    pub after: u64,
+    /// It may see the door before anybody answers.
+    pub looks: bool,
+    /// Whether it can be woken by push.
     pub push: bool,
+    /// It was to be woken, and was not told yet that it need not any more.
+    pub woken: bool,
 }
 
 impl Device {
@@ -170,6 +180,8 @@ pub(super) struct CallState {
     pub phase: Phase,
     /// The caller's device and those of every member.
     pub devices: BTreeMap<DeviceId, Device>,
+    /// When it rings at those who come later, by milliseconds.
+    pub steps: BTreeMap<u64, Deadline>,
     /// Members that do not want to answer.
     pub refusals: BTreeMap<Uid, RejectStatus>,
     pub participants: Vec<Participant>,
@@ -214,8 +226,13 @@ impl CallState {
     /// Whether this user could still answer.
     pub fn asks(&self, uid: &Uid) -> bool {
         matches!(self.phase, Phase::Ringing { .. })
-            && !self.refusals.contains_key(uid)
-            && self.initiation.members.iter().any(|member| member.uid == *uid)
+            && self.devices.values().any(|device| device.leg.uid == *uid && device.standing == Standing::Ringing)
+    }
+
+    /// Every member that has a device refused, and there is one.
+    pub fn all_refused(&self) -> bool {
+        let asked = self.initiation.members.iter().filter(|member| !member.devices.is_empty());
+        !self.refusals.is_empty() && self.refusals.len() == asked.count()
     }
 
     /// The user that is the door of this call.
@@ -243,7 +260,8 @@ impl CallState {
     /// What the device may do in the media session now.
     pub fn role(&self, device: &Device) -> Option<Role> {
         let asked = match (&self.phase, device.standing) {
-            (Phase::Ringing { .. }, Standing::Calling | Standing::Ringing) => Role::Viewer,
+            (Phase::Ringing { .. }, Standing::Calling) => Role::Viewer,
+            (Phase::Ringing { .. }, Standing::Ringing) if device.looks => Role::Viewer,
             (Phase::Ongoing { .. }, Standing::In) => Role::Participant,
             (Phase::Ringing { .. } | Phase::Ongoing { .. } | Phase::Over { .. }, _) => return None,
         };
@@ -308,7 +326,12 @@ impl CallState {
     pub fn next_deadline(&self) -> Option<(Moment, Timer)> {
         let ring = match &self.phase {
             Phase::Over { forget_at, .. } => return Some((*forget_at, Timer::Forget(self.session_id))),
-            Phase::Ringing { until } => until.ahead().map(|at| (at, Timer::Ring(self.session_id))),
+            Phase::Ringing { until } => {
+                let steps = self.steps.values().filter_map(|step| step.ahead()).min();
+                let step = steps.map(|at| (at, Timer::Step(self.session_id)));
+                let over = until.ahead().map(|at| (at, Timer::Ring(self.session_id)));
+                step.into_iter().chain(over).min_by_key(|(at, _)| *at)
+            }
             Phase::Ongoing { .. } => None,
         };
         let absences =
@@ -323,10 +346,12 @@ impl CallState {
     /// The entries that are due.
     pub fn order_due(&mut self, now: Moment) -> Vec<Change> {
         let mut orders = Vec::new();
-        if let Phase::Ringing { until } = &mut self.phase
-            && until.order(now)
-        {
-            orders.push(Change::Expire);
+        if let Phase::Ringing { until } = &mut self.phase {
+            let due = self.steps.iter_mut().filter_map(|(after, step)| step.order(now).then_some(*after));
+            orders.extend(due.map(|after| Change::Step { after }));
+            if until.order(now) {
+                orders.push(Change::Expire);
+            }
         }
         for device in self.devices.values_mut().filter(|device| device.counts()) {
             if let Presence::Away { lost_by, until } = &mut device.presence
@@ -342,6 +367,9 @@ impl CallState {
     pub fn rearm(&mut self) {
         if let Phase::Ringing { until } = &mut self.phase {
             *until = Deadline::Ahead(until.at());
+        }
+        for step in self.steps.values_mut() {
+            *step = Deadline::Ahead(step.at());
         }
         for device in self.devices.values_mut() {
             if let Presence::Away { until, .. } = &mut device.presence {
@@ -369,13 +397,13 @@ impl CallState {
 
     /// Takes the ring back where it was pushed: from devices that do not ring any more.
     pub fn withdraw(&mut self, turn: &mut Turn, by: Option<&DeviceId>) {
-        let devices = self.those(|device| device.push && device.standing != Standing::Ringing);
+        let devices = self.those(|device| device.woken && device.standing != Standing::Ringing);
         if devices.is_empty() {
             return;
         }
         for device_id in &devices {
             if let Some(device) = self.devices.get_mut(device_id) {
-                device.push = false;
+                device.woken = false;
             }
         }
         turn.outputs.push(Output::Withdraw { devices, by: by.cloned(), call: Box::new(self.picture()) });
@@ -435,7 +463,7 @@ impl CallState {
             // Nobody's absence matters any more.
             device.presence = Presence::Here;
             device.standing = match device.standing {
-                Standing::Ringing | Standing::Settled => Standing::Settled,
+                Standing::Later | Standing::Ringing | Standing::Settled => Standing::Settled,
                 Standing::Calling | Standing::In | Standing::Left => Standing::Left,
             };
         }

@@ -127,6 +127,11 @@ pub enum Change {
         /// Idempotency key.
         key: RequestKey,
     },
+    /// It rings at those who come after the first, if nobody answered by then.
+    Step {
+        /// Milliseconds after which it was to ring there.
+        after: u64,
+    },
     /// The hub started again: every connection was lost, and perhaps the last entries too. Appended once per start to each
     /// of [`open_calls`](super::Exchange::open_calls). Numbers go on after a gap, so that none is ever given to two events.
     Restarted,
@@ -153,7 +158,8 @@ impl Change {
             | Self::Leave { .. }
             | Self::Notified { .. }
             | Self::Reachable { .. }
-            | Self::Restarted => false,
+            | Self::Restarted
+            | Self::Step { .. } => false,
         }
     }
 }
@@ -188,6 +194,17 @@ pub struct Initiation {
     pub max_viewers: u32,
 }
 
+/// What is left out is false.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// What is left out is true.
+const fn yes() -> bool {
+    true
+}
+
 /// A user called.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -198,6 +215,15 @@ pub struct Member {
     pub name: String,
     /// Their devices, whether reachable or not.
     pub devices: Vec<MemberDevice>,
+    /// Milliseconds after which it rings there, if nobody answered by then.
+    #[serde(default)]
+    pub after: u64,
+    /// They do not want to be disturbed now: it does not ring there.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub undisturbed: bool,
+    /// They may see the door before they answer.
+    #[serde(default = "yes")]
+    pub looks: bool,
 }
 
 /// A device of a user called.

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::call::{CallState, Deadline, Delivery, Device, Media, Phase, Presence, RING, Standing, Turn};
-use super::{Exchange, Initiation, MemberDevice, Output};
+use super::{Change, Exchange, Initiation, Member, MemberDevice, Output};
 use crate::ids::{DeviceId, RequestKey, SessionId};
 use crate::moment::Moment;
-use crate::signaling::protocol::{Call, ErrorCode, EventKind, Leg, Receiver, Refusal};
+use crate::signaling::protocol::{Call, ErrorCode, EventKind, Leg, Receiver, Refusal, RejectStatus};
 
 /// An initiation that made no call, remembered for its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,37 +91,73 @@ impl Exchange {
         sessions.filter(|call| call.asks(caller)).find(called)
     }
 
-    /// Tells every device of every member, connected or not.
+    /// Tells every device of every member that is not to ring later or not at all, connected or not.
     fn ring(&mut self, session_id: SessionId, wall: u64) -> Vec<Output> {
         let Some(call) = self.calls.get(&session_id) else { return Vec::new() };
-        let picture = Box::new(call.picture());
-        let mut turn = Turn { now: self.now, wall, rules: self.rules, waiting: false, outputs: Vec::new() };
-        turn.outputs.push(Output::Answer(Ok(picture.clone())));
-        for waiting in [false, true] {
-            let to = call.those(|device| {
-                device.standing == Standing::Ringing && self.engaged(&device.leg.uid, session_id).is_some() == waiting
-            });
-            if !to.is_empty() {
-                let rings_for = call.initiation.ring_for;
-                let event = EventKind::IncomingCallReceived { call: picture.clone(), rings_for, waiting };
-                turn.outputs.push(call.deliver(to, RING, event));
-            }
-        }
-        let to = call.those(|device| device.push);
-        if !to.is_empty() {
-            turn.outputs.push(Output::Notify { to, call: picture, rings_for: call.initiation.ring_for });
-        }
-        let devices = call.initiation.members.iter().flat_map(|member| &member.devices);
-        if !devices.into_iter().any(|device| device.connected || device.push)
-            && let Some(call) = self.calls.get_mut(&session_id)
-        {
+        let waiting = call.uids().filter(|uid| self.engaged(uid, session_id).is_some()).cloned().collect();
+        let mut turn = Turn { now: self.now, wall, rules: self.rules, waiting, outputs: Vec::new() };
+        let Some(call) = self.calls.get_mut(&session_id) else { return Vec::new() };
+        turn.outputs.push(Output::Answer(Ok(Box::new(call.picture()))));
+        call.ring(&mut turn);
+        let members = &call.initiation.members;
+        let reachable = members.iter().flat_map(|member| &member.devices).any(|device| device.connected || device.push);
+        if !reachable || members.iter().any(|member| member.undisturbed) {
             call.tell_delivered(&mut turn);
         }
+        call.hasten(&mut turn);
         turn.outputs
     }
 }
 
 impl CallState {
+    /// Tells those who ring by this entry, and wakes them.
+    fn ring(&mut self, turn: &mut Turn) {
+        let Phase::Ringing { until } = &self.phase else { return };
+        let rings_for = u64::try_from(until.at().since(turn.now).as_millis()).unwrap_or(u64::MAX);
+        let (number, call) = (self.number, Box::new(self.picture()));
+        let rings = |device: &Device| device.standing == Standing::Ringing && device.rung_by == number;
+        for waiting in [false, true] {
+            let to = self.those(|device| rings(device) && turn.waiting.contains(&device.leg.uid) == waiting);
+            if !to.is_empty() {
+                let event = EventKind::IncomingCallReceived { call: call.clone(), rings_for, waiting };
+                turn.outputs.push(self.deliver(to, number, event));
+            }
+        }
+        let to = self.those(|device| rings(device) && device.push);
+        for device in self.devices.values_mut().filter(|device| rings(device) && device.push) {
+            device.woken = true;
+        }
+        if !to.is_empty() {
+            turn.outputs.push(Output::Notify { to, call, rings_for });
+        }
+    }
+
+    /// It rings at those whose turn it is.
+    pub(super) fn step(&mut self, turn: &mut Turn, after: u64) {
+        let ringing = matches!(self.phase, Phase::Ringing { .. });
+        if !ringing || self.steps.remove(&after).is_none() {
+            return;
+        }
+        let number = self.number;
+        for device in self.devices.values_mut().filter(|d| d.standing == Standing::Later && d.after == after) {
+            (device.standing, device.rung_by) = (Standing::Ringing, number);
+        }
+        self.ring(turn);
+    }
+
+    /// It rings nowhere any more: then it rings at the next ones, and without any the call is over.
+    pub(super) fn hasten(&self, turn: &mut Turn) {
+        if self.devices.values().any(|device| device.standing == Standing::Ringing) {
+            return;
+        }
+        let next = match self.steps.keys().next() {
+            Some(after) => Change::Step { after: *after },
+            None if self.all_refused() => Change::Expire,
+            None => return,
+        };
+        turn.outputs.push(Output::Append(self.session_id, next));
+    }
+
     /// A new call, just after its first entry.
     fn ringing(session_id: SessionId, wall: u64, now: Moment, initiation: Initiation) -> Self {
         let until = Deadline::Ahead(now + Duration::from_millis(initiation.ring_for));
@@ -131,16 +167,25 @@ impl CallState {
             delivery: Delivery::Sent,
             media: Media::Closed,
             presence: Presence::Here,
+            rung_by: RING,
+            after: 0,
+            looks: true,
             push: false,
+            woken: false,
         };
         let mut devices = BTreeMap::from([(caller.leg.device_id.clone(), caller)]);
         for member in &initiation.members {
             for device in &member.devices {
                 let leg =
                     Leg { uid: member.uid.clone(), device_id: device.device_id.clone(), name: member.name.clone() };
-                devices.entry(device.device_id.clone()).or_insert_with(|| called(leg, device, now));
+                devices.entry(device.device_id.clone()).or_insert_with(|| called(leg, member, device, now));
             }
         }
+        let asked = || initiation.members.iter().filter(|member| !member.devices.is_empty());
+        let undisturbed = asked().filter(|member| member.undisturbed);
+        let refusals = undisturbed.map(|member| (member.uid.clone(), RejectStatus::Busy)).collect();
+        let later = asked().filter(|member| member.after > 0 && !member.undisturbed).map(|member| member.after);
+        let steps = later.map(|after| (after, Deadline::Ahead(now + Duration::from_millis(after)))).collect();
         Self {
             session_id,
             initiation,
@@ -148,7 +193,8 @@ impl CallState {
             number: RING,
             phase: Phase::Ringing { until },
             devices,
-            refusals: BTreeMap::new(),
+            steps,
+            refusals,
             participants: Vec::new(),
             still_at: None,
             verdicts: BTreeMap::new(),
@@ -157,13 +203,28 @@ impl CallState {
     }
 }
 
-fn called(leg: Leg, device: &MemberDevice, now: Moment) -> Device {
+fn called(leg: Leg, member: &Member, device: &MemberDevice, now: Moment) -> Device {
     let presence = if device.connected {
         Presence::Here
     } else {
         // The deadline counts only from an accept on, which sets it anew.
         Presence::Away { lost_by: RING, until: Deadline::Ahead(now) }
     };
-    let (standing, delivery, media) = (Standing::Ringing, Delivery::Sent, Media::Closed);
-    Device { leg, standing, delivery, media, presence, push: device.push }
+    let standing = match (member.undisturbed, member.after) {
+        (true, _) => Standing::Settled,
+        (false, 0) => Standing::Ringing,
+        (false, _) => Standing::Later,
+    };
+    Device {
+        leg,
+        standing,
+        delivery: Delivery::Sent,
+        media: Media::Closed,
+        presence,
+        rung_by: RING,
+        after: member.after,
+        looks: member.looks,
+        push: device.push,
+        woken: false,
+    }
 }

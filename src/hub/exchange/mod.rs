@@ -11,6 +11,9 @@
 //!      └── the ring time is over: unanswered
 //! ```
 //!
+//! Not everybody rings at once, or at all: who comes later in the order of a group rings by a `Step`, at its time or as soon as
+//! nobody rings any more; who does not want to be disturbed counts as having said busy from the start.
+//!
 //! Every entry of a call that is not over takes the next number of that call, also one that changes nothing and a verb that
 //! is refused: the number is the place in the call's log. Whoever stores the log stores all of them, in order;
 //! [`Exchange::restore`] then comes to the same numbers. A call that is over keeps its number and its picture for ever.
@@ -91,6 +94,8 @@ pub enum Timer {
     Forget(SessionId),
     /// The ring time is over.
     Ring(SessionId),
+    /// It is to ring at the next ones.
+    Step(SessionId),
 }
 
 /// How long the exchange waits, where no entry says it.
@@ -181,7 +186,7 @@ impl Exchange {
             };
             match call.next_deadline() {
                 Some((_, Timer::Forget(_))) => self.forget(session_id),
-                Some((_, Timer::Absence(_) | Timer::Ring(_))) => {
+                Some((_, Timer::Absence(_) | Timer::Ring(_) | Timer::Step(_))) => {
                     orders.extend(call.order_due(self.now).into_iter().map(|c| Output::Append(session_id, c)));
                     self.schedule(session_id, Some(at));
                 }
@@ -204,7 +209,7 @@ impl Exchange {
         if let Change::Initiate(initiation) = change {
             return self.initiate(session_id, wall, *initiation);
         }
-        let waiting = self.waits(session_id, &change);
+        let waiting = self.waiting(session_id, &change);
         let Some(call) = self.calls.get_mut(&session_id) else {
             return if change.is_verb() { vec![Output::Answer(Err(not_found(session_id)))] } else { Vec::new() };
         };
@@ -219,11 +224,15 @@ impl Exchange {
         turn.outputs
     }
 
-    /// Whether the user of a returning device is in another call: its ring is then call waiting.
-    fn waits(&self, session_id: SessionId, change: &Change) -> bool {
-        let Change::Reachable { device_id, .. } = change else { return false };
-        let uid = self.calls.get(&session_id).and_then(|call| call.uid_of(device_id));
-        uid.is_some_and(|uid| self.engaged(uid, session_id).is_some())
+    /// Users at whom this entry may ring and who are in another call: their ring is then call waiting.
+    fn waiting(&self, session_id: SessionId, change: &Change) -> BTreeSet<Uid> {
+        let call = self.calls.get(&session_id);
+        let uids: Vec<&Uid> = match (change, call) {
+            (Change::Reachable { device_id, .. }, Some(call)) => call.uid_of(device_id).into_iter().collect(),
+            (Change::Step { .. }, Some(call)) => call.uids().collect(),
+            _ => return BTreeSet::new(),
+        };
+        uids.into_iter().filter(|uid| self.engaged(uid, session_id).is_some()).cloned().collect()
     }
 
     /// The call other than `except` in which this user is caller or participant.

@@ -36,6 +36,7 @@ impl CallState {
             delivered: counted(Delivery::Acknowledged),
             notified: counted(Delivery::Notified),
             members: count(self.initiation.members.iter()),
+            undisturbed: count(self.initiation.members.iter().filter(|member| member.undisturbed)),
         };
         self.tell(turn, vec![self.initiation.initiator.device_id.clone()], event);
     }
@@ -150,7 +151,7 @@ impl CallState {
             (Standing::Calling, _) => self.finish(turn, CallStatus::Cancelled, None, None),
             (Standing::In, true) => self.depart(turn, device_id, EndReason::DoorGone, None),
             (Standing::In, false) => self.depart(turn, device_id, EndReason::ResidentGone, None),
-            (Standing::Ringing | Standing::Settled | Standing::Left, _) => {}
+            (Standing::Later | Standing::Ringing | Standing::Settled | Standing::Left, _) => {}
         }
     }
 
@@ -159,12 +160,13 @@ impl CallState {
         let Some(device) = self.devices.get_mut(device_id) else { return };
         device.presence = Presence::Here;
         if let (Phase::Ringing { until }, Standing::Ringing) = (&self.phase, device.standing)
-            && seen < RING
+            && seen < device.rung_by
         {
+            let (rung_by, waiting) = (device.rung_by, turn.waiting.contains(&device.leg.uid));
             let rings_for = u64::try_from(until.at().since(turn.now).as_millis()).unwrap_or(u64::MAX);
             let call = Box::new(self.picture());
-            let event = EventKind::IncomingCallReceived { call, rings_for, waiting: turn.waiting };
-            turn.outputs.push(self.deliver(vec![device_id.clone()], RING, event));
+            let event = EventKind::IncomingCallReceived { call, rings_for, waiting };
+            turn.outputs.push(self.deliver(vec![device_id.clone()], rung_by, event));
         }
         let missed = self.told.iter().filter(|told| told.entry > seen && told.to.contains(device_id));
         let needed = missed.filter(|told| seen >= RING || self.is_needed_by_new(device_id, &told.event));

@@ -39,7 +39,7 @@ impl Exchange {
             .filter(|call| !call.is_over())
             .filter(|call| match call.standing(device_id) {
                 Some(Standing::Calling | Standing::Ringing | Standing::In) => true,
-                Some(Standing::Settled | Standing::Left) | None => false,
+                Some(Standing::Later | Standing::Settled | Standing::Left) | None => false,
             })
             .map(CallState::picture)
             .collect();
@@ -68,6 +68,9 @@ impl Exchange {
             }
             (Some(role), _) => Ok(role),
             (None, Phase::Over { .. }) => Err(call.refusal(ErrorCode::ErrCallTerminated, "the call is over")),
+            (None, Phase::Ringing { .. }) if device.standing == Standing::Ringing => {
+                Err(call.refusal(ErrorCode::ErrForbidden, "this resident sees the door once they answered"))
+            }
             (None, Phase::Ringing { .. } | Phase::Ongoing { .. }) => {
                 Err(call.refusal(ErrorCode::ErrCallAnsweredElsewhere, "the call does not ask this device any more"))
             }

@@ -44,6 +44,7 @@ impl CallState {
             Change::Notified { device_id } => self.notified(turn, &device_id),
             Change::Reachable { device_id, seen } => self.reachable(turn, &device_id, seen),
             Change::Restarted => self.restarted(turn),
+            Change::Step { after } => self.step(turn, after),
         }
     }
 
@@ -99,7 +100,7 @@ impl CallState {
                 Ok(())
             }
             (Phase::Ringing { .. }, _) => {
-                objection(ErrorCode::ErrCallAnsweredElsewhere, "the user of this device refused the call")
+                objection(ErrorCode::ErrCallAnsweredElsewhere, "it does not ring at this device")
             }
             (Phase::Ongoing { .. } | Phase::Over { .. }, _) => {
                 objection(ErrorCode::ErrCallAnsweredElsewhere, "another device answered first")
@@ -115,7 +116,8 @@ impl CallState {
         self.enter(turn, leg);
         let others = self.those(|device| device.standing == Standing::Ringing);
         let viewers = self.those(|device| device.standing == Standing::Ringing && device.media != Media::Closed);
-        for device in self.devices.values_mut().filter(|device| device.standing == Standing::Ringing) {
+        let rings = |device: &&mut Device| matches!(device.standing, Standing::Later | Standing::Ringing);
+        for device in self.devices.values_mut().filter(rings) {
             device.standing = Standing::Settled;
             device.media = Media::Closed;
         }
@@ -181,12 +183,8 @@ impl CallState {
     fn refused(&mut self, turn: &mut Turn, leg: &Leg, status: RejectStatus, state: ParticipantState) {
         self.refusals.insert(leg.uid.clone(), status);
         self.record(leg, state, turn.wall);
-        // Who has no device was not asked.
-        let asked = self.initiation.members.iter().filter(|member| !member.devices.is_empty());
-        if self.refusals.len() == asked.count() {
-            let all_busy = self.refusals.values().all(|status| *status == RejectStatus::Busy);
-            let status = if all_busy { CallStatus::Busy } else { CallStatus::Rejected };
-            self.finish(turn, status, None, Some(&leg.device_id));
+        if self.all_refused() {
+            self.finish(turn, self.refused_as(), None, Some(&leg.device_id));
             return;
         }
         let others = self.those(|device| device.leg.uid == leg.uid && device.leg.device_id != leg.device_id);
@@ -197,6 +195,7 @@ impl CallState {
         self.tell(turn, others, EventKind::IncomingCallCancelled { call: Box::new(self.picture()) });
         self.withdraw(turn, Some(&leg.device_id));
         self.close(turn, viewers);
+        self.hasten(turn);
     }
 
     /// Ends the sessions of viewers while it goes on ringing. The door is told of each by an entry of its own, since it can
@@ -214,9 +213,17 @@ impl CallState {
         turn.outputs.push(Output::Revoke { session_id: self.session_id, devices: viewers });
     }
 
+    /// What a call becomes that every member refused.
+    fn refused_as(&self) -> CallStatus {
+        let all_busy = self.refusals.values().all(|status| *status == RejectStatus::Busy);
+        if all_busy { CallStatus::Busy } else { CallStatus::Rejected }
+    }
+
     fn expire(&mut self, turn: &mut Turn) {
         if let Phase::Ringing { .. } = self.phase {
-            self.finish(turn, CallStatus::Unanswered, None, None);
+            // Nobody wanted to be disturbed: it rang nowhere.
+            let status = if self.all_refused() { self.refused_as() } else { CallStatus::Unanswered };
+            self.finish(turn, status, None, None);
         }
     }
 
@@ -233,7 +240,7 @@ impl CallState {
             }
             // It wants to be out, and is.
             Some(Standing::Left) => Ok(()),
-            Some(Standing::Calling | Standing::Ringing | Standing::Settled) | None => {
+            Some(Standing::Calling | Standing::Later | Standing::Ringing | Standing::Settled) | None => {
                 objection(ErrorCode::ErrCallNotAPart, "this device is not in the conversation")
             }
         }
