@@ -78,8 +78,10 @@ test-packages: deb
 test-packages-quick: manual
 	@.ci/setup build packages
 	@cargo-deb --version 2>/dev/null | grep -qx '$(CARGO_DEB)' || cargo install --quiet --locked --debug --version '$(CARGO_DEB)' cargo-deb
-	@cargo deb --quiet --locked --profile dev --fast --output target/debian-quick/
-	@cargo deb --quiet --locked --profile dev --fast --variant hub --output target/debian-quick/
+	@cargo build --quiet --locked --no-default-features
+	@cargo deb --quiet --no-build --profile dev --fast --variant hub --output target/debian-quick/
+	@cargo build --quiet --locked
+	@cargo deb --quiet --no-build --profile dev --fast --output target/debian-quick/
 	@DOORWARD_PACKAGES=target/debian-quick cross/try bookworm
 
 # Needs root, and the first time half an hour: the chroot, the root file system and the packages are kept in target/.
