@@ -95,7 +95,10 @@ impl Pins {
     /// Everything that is seen for as long as this, with what was seen before and not asked for.
     pub fn all(&mut self, within: Duration) -> Vec<Edge> {
         let deadline = Instant::now() + within;
-        while let Ok(edge) = self.edges.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        // A ring that is animated has always one more.
+        while let Some(left) = deadline.checked_duration_since(Instant::now())
+            && let Ok(edge) = self.edges.recv_timeout(left)
+        {
             self.kept.push(edge);
         }
         std::mem::take(&mut self.kept)

@@ -322,10 +322,9 @@ fn noise(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
         stage.machine.pins.glitch(BUTTON_1)?;
         std::thread::sleep(Duration::from_millis(150));
     }
-    let report = stage.machine.wait_for(
-        "the report",
-        "systemctl is-active looking || { grep '^button flat-1:' /run/noise | grep -v active; }",
-    )?;
+    let report = stage
+        .machine
+        .wait_for("the report", "! systemctl is-active --quiet looking && grep '^button flat-1:' /run/noise")?;
     ensure!(report.contains("10 presses"), "{report}");
     stage.machine.run("systemctl start doorward")?;
     stage.wait_for_hub()?;
