@@ -97,6 +97,9 @@ enum Command {
         /// As JSON
         #[arg(long)]
         json: bool,
+        /// When what happened in the last call of a visitor
+        #[arg(long)]
+        last_call: bool,
         #[command(flatten)]
         socket: Socket,
     },
@@ -160,13 +163,19 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             logging::start("warn");
             finish(block_on(door::out_of_order(&config, signals::stop())))
         }
-        Command::Status { json, socket } => ask(&socket.path, &Question::Status, |answer| {
+        Command::Status { json, last_call: true, socket } => ask(&socket.path, &Question::LastCall, |answer| {
+            if let Answer::LastCall(call) = answer {
+                match call {
+                    _ if json => println!("{}", to_json(call)),
+                    Some(call) => print!("{call}"),
+                    None => println!("no visitor's call since the start"),
+                }
+            }
+        }),
+        Command::Status { json, last_call: false, socket } => ask(&socket.path, &Question::Status, |answer| {
             if let Answer::Status(status) = answer {
                 if json {
-                    println!(
-                        "{}",
-                        serde_json::to_string_pretty(status).expect("a status holds only words and numbers")
-                    );
+                    println!("{}", to_json(status));
                 } else {
                     print!("{status}");
                 }
@@ -216,6 +225,10 @@ fn run_door(path: &Path) -> ExitCode {
 }
 
 /// Asks the running station.
+fn to_json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string_pretty(value).expect("an answer holds only words and numbers")
+}
+
 fn ask(socket: &Path, question: &Question, show: impl FnOnce(&Answer)) -> ExitCode {
     match control::ask(socket, question) {
         Ok(Answer::Refused(why)) => {

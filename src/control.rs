@@ -14,6 +14,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::ids::{ButtonId, SessionId};
+use crate::signaling::protocol::Trace;
 
 /// A question is short.
 const LONGEST_LINE: u64 = 4096;
@@ -26,6 +27,8 @@ const WAITING: usize = 8;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum Question {
+    /// How the last call of a visitor went.
+    LastCall,
     /// Open the door, as its administrator.
     Open,
     /// How the station is.
@@ -40,6 +43,8 @@ pub enum Question {
 pub enum Answer {
     /// It is done.
     Done,
+    /// How the last call of a visitor went, if there was one since the start.
+    LastCall(Option<Box<LastCall>>),
     /// It is not done, and why.
     Refused(String),
     /// How the station is.
@@ -94,6 +99,25 @@ impl std::fmt::Display for Status {
             writeln!(f, "button:  {id} \"{label}\"{}", if *stuck { ", stuck" } else { "" })?;
         }
         self.troubles.iter().try_for_each(|trouble| writeln!(f, "trouble: {trouble}"))
+    }
+}
+
+/// How a call went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastCall {
+    /// Which call.
+    pub session_id: SessionId,
+    /// Which button was pressed.
+    pub button: ButtonId,
+    /// Milliseconds from the press to each step.
+    pub trace: Trace,
+}
+
+impl std::fmt::Display for LastCall {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{}: pressed {}", self.session_id, self.button)?;
+        self.trace.steps().try_for_each(|(step, at)| writeln!(f, "{at:>8} ms  {step}"))
     }
 }
 

@@ -11,10 +11,11 @@ use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
 use crate::call::indication::Phase;
+use crate::call::tracer::{Finished, Tracer};
 use crate::call::{Action, Event, Station};
 use crate::clock;
 use crate::config::door::DoorConfig;
-use crate::control::{Asked, Control};
+use crate::control::{Asked, Control, LastCall};
 use crate::daemon::notify::{self, Watchdog};
 use crate::ids::{ButtonId, DeviceId, RequestKey, SessionId};
 use crate::media::protocol::{Audible, Device, Order, Report};
@@ -28,7 +29,7 @@ use crate::panel::release;
 use crate::panel::sound::Sound;
 use crate::panel::{Edge, Frame, Input, Lines, PanelError, Strip};
 use crate::signaling::client::{Client, Told};
-use crate::signaling::protocol::{self, VerbAnswer};
+use crate::signaling::protocol::{self, Verb, VerbAnswer, VerbRequest};
 
 mod access;
 mod asked;
@@ -147,6 +148,8 @@ struct Door {
     /// The media worker's; nothing while it is being started.
     encoder: Option<String>,
     worker_restarts: u32,
+    tracer: Tracer,
+    last_call: Option<LastCall>,
 }
 
 impl Door {
@@ -406,6 +409,10 @@ impl Door {
                     tracing::info!(session = %session_id, %peer, "media connected");
                     Event::MediaConnected { session_id, peer }
                 }
+                Report::Flows { session_id, peer, flow } => {
+                    tracing::debug!(session = %session_id, %peer, ?flow, "flows");
+                    return self.tracer.flowed(clock::now(), session_id, flow);
+                }
                 Report::Lost { session_id, peer, reason } => {
                     tracing::warn!(session = %session_id, %peer, reason, "media lost");
                     Event::MediaLost { session_id, peer }
@@ -451,6 +458,14 @@ impl Door {
         self.happened(clock::now(), event);
     }
 
+    /// A call is over: how long what took is shown to whoever asks, and kept by the hub.
+    fn call_traced(&mut self, over: Option<Finished>) {
+        let Some(Finished { session_id, button, trace }) = over else { return };
+        let verb = Verb::KeepTrace { session_id, trace };
+        self.client.ask(VerbRequest { key: RequestKey::of_trace(session_id), verb });
+        self.last_call = Some(LastCall { session_id, button, trace });
+    }
+
     /// For whoever asks afterwards when the door looked and listened, and why.
     fn device_used(&self, device: Device, open: bool, reason: &dyn std::fmt::Display) {
         let session = self.station.session().map(|session_id| session_id.to_string());
@@ -459,12 +474,15 @@ impl Door {
     }
 
     fn happened(&mut self, now: Moment, event: Event) {
+        let over = self.tracer.heard(now, &event);
         let actions = self.station.handle(now, event);
         self.perform(now, actions);
+        self.call_traced(over);
     }
 
     fn perform(&mut self, now: Moment, actions: Vec<Action>) {
         for action in actions {
+            self.tracer.ordered(now, &action);
             match action {
                 Action::AddPeer { session_id, peer, ice_servers } => {
                     self.order(Order::AddPeer { session_id, peer, ice_servers });

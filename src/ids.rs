@@ -113,6 +113,12 @@ impl RequestKey {
         Self(format!("{boot}-d{counter}"))
     }
 
+    /// The key under which a door hands over the trace of a call.
+    #[must_use]
+    pub fn of_trace(session_id: SessionId) -> Self {
+        Self(format!("trace-{session_id}"))
+    }
+
     /// The key of a link's own request for a session token.
     #[must_use]
     pub fn of_token(boot: BootId, counter: u64) -> Self {

@@ -360,6 +360,24 @@ async fn the_history_has_what_concerns_oneself() {
     assert_eq!(history(&guard, "").await, Vec::<String>::new());
 }
 
+#[tokio::test]
+async fn a_trace_comes_from_the_door_of_a_call_that_is_over() {
+    let house = House::new().await;
+    let (front, anna, carl) = (house.device("front"), house.device("anna"), house.device("carl"));
+    house.settle(&carl).await;
+    let session = front.initiate("group", "flat-1").await.expect("it may").session_id;
+    let path = format!("/v1/calls/{session}/trace");
+    let tell = async |device: &hub_house::Device, sent: u64| {
+        device.post(&path, json!({ "key": key(), "trace": { "sent": sent, "ended": 900 } }).to_string()).await
+    };
+    assert_eq!(tell(&front, 1).await.0, 400, "it goes on");
+    front.reject(session, "cancelled").await.expect("it is its call");
+    assert_eq!((tell(&anna, 2).await.0, tell(&carl, 3).await.0), (403, 404));
+    assert_eq!((tell(&front, 4).await.0, tell(&front, 5).await.0), (204, 204));
+    assert_eq!(anna.get(&path).await, (200, json!({ "sent": 4, "ended": 900 })), "the first one stands");
+    assert_eq!(carl.get(&path).await.0, 404);
+}
+
 /// From start of image to end of image, and nothing of a picture between.
 const STILL: &str = "/9j/4AAQSkZJRgABAQAAAQABAAD/2Q==";
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use doorward::config::hub::HubConfig;
 use doorward::signaling::protocol::{CallStatus, EventKind};
 use rustix::process::Signal;
+use serde_json::Value;
 
 use door_house::{Station, is_stopped, signal};
 use hub_house::House;
@@ -41,6 +42,19 @@ async fn hanging_up_does_not_wait_for_a_worker_that_hangs() {
     let shown = station.until("the outcome", |status| status["phase"].to_string().contains("Cancelled")).await;
     assert!(is_stopped(worker), "it had nothing to do with it: {shown}");
     signal(worker, Signal::CONT);
+    let session = ring.call().expect("it has one").session_id;
+    let asked = station.asked(&["status", "--last-call", "--json"]).await;
+    let last: Value = serde_json::from_slice(&asked.stdout).expect("it is JSON");
+    let step = |name: &str| last["trace"][name].as_u64();
+    assert_eq!(last["sessionId"], session.to_string());
+    assert!(step("sent") <= step("ended") && step("sent").is_some() && step("accepted").is_none(), "{last}");
+    assert!(step("ended") >= u64::try_from(IMPATIENCE.as_millis()).ok(), "{last}");
+    let path = format!("/v1/calls/{session}/trace");
+    let mut kept = anna.get(&path).await;
+    while kept.0 == 404 {
+        kept = anna.get(&path).await;
+    }
+    assert_eq!(kept, (200, last["trace"].clone()), "the hub keeps the same");
 
     // A resident hangs up.
     station.until("the state of rest", |status| status["phase"] == "Idle" && status["camera"] == false).await;

@@ -18,7 +18,7 @@ use doorward::signaling::protocol::{
     AuditBody, AuditKept, CallBody, CallStatus, CallType, ClientFrame, DoorNotice, DoorReport, DoorState, EndReason,
     ErrorBody, ErrorCode, EventKind, HubFrame, InitiateBody, MAX_FRAME, MAX_METADATA_ENTRIES, MAX_METADATA_TEXT,
     MAX_STILL, Metadata, Opener, OpeningRefusal, PROTOCOL_VERSION, ParticipantState, Receiver, RejectStatus, Role,
-    SessionToken, Signal, Still, Verb, VerbBody, VerbRequest,
+    SessionToken, Signal, Still, Trace, Verb, VerbBody, VerbRequest,
 };
 use doorward::signaling::push::{PushBody, PushMessage, PushState};
 use doorward::signaling::rules::OwnRules;
@@ -64,6 +64,7 @@ fn written_again(example: &Example, kind: &str) {
         "PushMessage" => again::<PushMessage>(example),
         "PushState" => again::<PushState>(example),
         "SessionToken" => again::<SessionToken>(example),
+        "Trace" => again::<Trace>(example),
         "VerbBody" => again::<VerbBody>(example),
         other => panic!("{example}: no type {other}"),
     };
@@ -218,6 +219,7 @@ fn every_verb_has_an_example() {
         Verb::GenerateToken { session_id },
         Verb::Initiate { receiver, call_type, metadata: metadata.clone() },
         Verb::KeepAudit { lines: Vec::new() },
+        Verb::KeepTrace { session_id, trace: Trace::default() },
         Verb::Open { session_id, nonce: Redacted::new(Nonce::from_random([7; 16])) },
         Verb::PressWaiting { session_id, metadata },
         Verb::Reject { session_id, status: RejectStatus::Busy },
@@ -231,6 +233,7 @@ fn every_verb_has_an_example() {
         | Verb::GenerateToken { .. }
         | Verb::Initiate { .. }
         | Verb::KeepAudit { .. }
+        | Verb::KeepTrace { .. }
         | Verb::Open { .. }
         | Verb::PressWaiting { .. }
         | Verb::Reject { .. }

@@ -358,7 +358,7 @@ impl Trial {
             Verb::GenerateToken { session_id }
             | Verb::PressWaiting { session_id, .. }
             | Verb::ShowStill { session_id, .. } => Some(*session_id),
-            Verb::KeepAudit { .. } | Verb::Open { .. } | Verb::ReportDoor { .. } => {
+            Verb::KeepAudit { .. } | Verb::KeepTrace { .. } | Verb::Open { .. } | Verb::ReportDoor { .. } => {
                 panic!("the station has no part in the door release: {request:?}")
             }
         }

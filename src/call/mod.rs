@@ -45,6 +45,7 @@ mod outgoing;
 mod station;
 mod talking;
 mod timers;
+pub mod tracer;
 
 pub use station::Station;
 pub use timers::Timer;

@@ -345,6 +345,7 @@ impl Phase {
                 | Verb::End { .. }
                 | Verb::GenerateToken { .. }
                 | Verb::KeepAudit { .. }
+                | Verb::KeepTrace { .. }
                 | Verb::Open { .. }
                 | Verb::PressWaiting { .. }
                 | Verb::ReportDoor { .. }

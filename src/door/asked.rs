@@ -10,6 +10,7 @@ use crate::ids::ButtonId;
 impl Door {
     pub(super) fn asked(&mut self, asked: Asked) {
         let answer = match &asked.question {
+            Question::LastCall => Answer::LastCall(self.last_call.clone().map(Box::new)),
             Question::Open => self.open_door(),
             Question::Status => Answer::Status(Box::new(self.status())),
             Question::Press(button) => self.press(&button.clone()),

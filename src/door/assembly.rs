@@ -10,6 +10,7 @@ use super::dimmer::Dimmer;
 use super::panel::{self, Panel};
 use super::{Door, Inputs};
 use crate::audit::file::Audit;
+use crate::call::tracer::Tracer;
 use crate::call::{self, Rules, Station};
 use crate::clock;
 use crate::config::door::DoorConfig;
@@ -61,6 +62,8 @@ pub(super) async fn open(config: &DoorConfig, worker: WorkerCommand) -> anyhow::
         watchdog: Watchdog::of_this_service(clock::now()),
         encoder: None,
         worker_restarts: 0,
+        tracer: Tracer::default(),
+        last_call: None,
     };
     Ok((door, Inputs { lines, told, reports, control }))
 }

@@ -9,7 +9,7 @@ use super::directory::{Directory, Kind};
 use super::log::{self, Progress};
 use super::store::{self, StoreError};
 use crate::ids::{DeviceId, SessionId, Uid};
-use crate::signaling::protocol::{Call, ErrorCode, Refusal};
+use crate::signaling::protocol::{Call, ErrorCode, Refusal, Trace};
 
 /// Calls of one answer, at the most.
 pub const PAGE: u32 = 100;
@@ -107,6 +107,20 @@ impl History {
         .await
     }
 
+    /// When what happened in a call that is over, if its door told and the call concerns this user.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn trace(&self, concern: Concern, session_id: SessionId) -> Result<Option<Trace>, Refusal> {
+        let theirs = format!("SELECT session FROM history WHERE session = ?3 AND {CONCERNS}");
+        let sql = format!("SELECT trace FROM traces WHERE session IN ({theirs})");
+        self.read(move |connection| {
+            let key = params![concern.uid.as_str(), concern.groups, session_id.to_string()];
+            Ok(connection.query_row(&sql, key, from_json).optional()?)
+        })
+        .await
+    }
+
     async fn read<T: Send + 'static>(
         &self,
         query: impl FnOnce(&rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,
@@ -129,11 +143,14 @@ impl History {
 }
 
 fn call(row: &Row<'_>) -> Result<Call, rusqlite::Error> {
-    let text = row.get_ref(0)?.as_str()?;
-    let mut call: Call = serde_json::from_str(text)
-        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into()))?;
+    let mut call: Call = from_json(row)?;
     if !row.get::<_, bool>(1)? {
         call.still_at = None;
     }
     Ok(call)
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(row: &Row<'_>) -> Result<T, rusqlite::Error> {
+    serde_json::from_str(row.get_ref(0)?.as_str()?)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into()))
 }

@@ -26,7 +26,7 @@ use crate::ids::{DeviceId, SessionId};
 use crate::signaling::identity::{Admission, CallsBody, EnrolBody, Me, PairBody};
 use crate::signaling::protocol::{
     AuditBody, AuditKept, Call, CallBody, ErrorCode, InitiateBody, MAX_FRAME, MAX_METADATA_ENTRIES, MAX_METADATA_TEXT,
-    Metadata, Refusal, SessionToken, Verb, VerbAnswer, VerbBody, VerbRequest,
+    Metadata, Refusal, SessionToken, Trace, Verb, VerbAnswer, VerbBody, VerbRequest,
 };
 
 /// A body has to be there this soon after its head.
@@ -43,6 +43,7 @@ pub fn router(interface: Interface) -> Router {
         .route("/calls/{session}", get(call))
         .route("/calls/{session}/still", get(still))
         .route("/calls/{session}/token", post(token))
+        .route("/calls/{session}/trace", post(keep_trace).get(trace))
         .route("/calls/{session}/{verb}", post(verb))
         .route("/events", get(socket::open))
         .route("/me", get(me))
@@ -189,6 +190,37 @@ async fn keep_audit(
         }
     }
     Ok(Json(AuditKept { kept }))
+}
+
+/// How long what took in a call that is over, from its door.
+async fn keep_trace(
+    State(interface): State<Interface>,
+    Extension(peer): Extension<Peer>,
+    Path(session): Path<String>,
+    request: Request,
+) -> Result<Done, Refused> {
+    let device = caller(&interface, &peer, request.headers())?;
+    interface.count_verb(&device)?;
+    let VerbBody { key, trace, .. } = read_body(request).await?;
+    let (session_id, trace) = (session_id(&session)?, trace.ok_or_else(|| Refused::bad("`trace` is missing"))?);
+    let verb = Verb::KeepTrace { session_id, trace };
+    match ask(&interface, &device, VerbRequest { key, verb }).await? {
+        VerbAnswer::Kept => Ok(Done),
+        VerbAnswer::Call(_) | VerbAnswer::Token(_) => Err(internal("something else came where a trace was kept")),
+    }
+}
+
+async fn trace(
+    State(interface): State<Interface>,
+    Extension(peer): Extension<Peer>,
+    Path(session): Path<String>,
+    headers: HeaderMap,
+) -> Answer<Trace> {
+    let device = caller(&interface, &peer, &headers)?;
+    let session_id = session_id(&session)?;
+    let concern = Concern::of(&interface.handle.directory(), &device).ok_or_else(unauthorized)?;
+    let trace = interface.history.trace(concern, session_id).await?;
+    trace.map(Json).ok_or_else(|| Refusal::new(ErrorCode::ErrNotFound, "there is no trace of this call").into())
 }
 
 async fn token(

@@ -19,9 +19,9 @@ use crate::clock;
 use crate::config::hub::HistoryTable;
 use crate::ids::SessionId;
 use crate::moment::Moment;
-use crate::signaling::protocol::{Call, Receiver as Callee, Still};
+use crate::signaling::protocol::{Call, Receiver as Callee, Still, Trace};
 
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
 CREATE TABLE entries (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -49,6 +49,12 @@ CREATE TABLE stills (
     jpeg BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX stills_by_time ON stills (initiated_at);
+",
+    "
+CREATE TABLE traces (
+    session TEXT PRIMARY KEY REFERENCES history (session) ON DELETE CASCADE,
+    trace TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 ",
 ];
 
@@ -81,6 +87,7 @@ enum Record {
         entry: Box<Entry>,
     },
     Archive(Box<Call>, Option<Still>),
+    Trace(SessionId, Trace),
     Forget(SessionId),
     /// Everything before it is on the disk, in a file that a power failure does not take back.
     Settle(SyncSender<()>),
@@ -90,7 +97,7 @@ impl Record {
     fn settled(self) -> Option<SyncSender<()>> {
         match self {
             Self::Settle(done) => Some(done),
-            Self::Entry { .. } | Self::Archive(..) | Self::Forget(_) => None,
+            Self::Entry { .. } | Self::Archive(..) | Self::Trace(..) | Self::Forget(_) => None,
         }
     }
 }
@@ -169,6 +176,11 @@ impl Log {
     /// Keeps a call that is over in the history, with what the door saw, as far as pictures are kept.
     pub fn archive(&self, call: Box<Call>, still: Option<Still>) {
         self.send(Record::Archive(call, still));
+    }
+
+    /// Keeps the trace of a call in the history. The first one stands.
+    pub fn trace(&self, session_id: SessionId, trace: Trace) {
+        self.send(Record::Trace(session_id, trace));
     }
 
     /// The entries of this call are not needed any more.
@@ -273,6 +285,7 @@ impl Writer {
                     }
                     archived += 1;
                 }
+                Record::Trace(session_id, trace) => write_trace(&transaction, *session_id, trace)?,
                 Record::Settle(_) => {}
                 Record::Forget(session) => {
                     let mut statement = transaction.prepare_cached("DELETE FROM entries WHERE session = ?1")?;
@@ -336,6 +349,14 @@ fn write_still(transaction: &Transaction<'_>, call: &Call, still: &Still) -> Res
     let sql = "INSERT OR REPLACE INTO stills (session, initiated_at, jpeg) VALUES (?1, ?2, ?3)";
     let key = params![call.session_id.to_string(), call.initiated_at, still.jpeg()];
     transaction.prepare_cached(sql)?.execute(key)?;
+    Ok(())
+}
+
+/// Only of a call that is in the history still: it may have been cut already.
+fn write_trace(transaction: &Transaction<'_>, session_id: SessionId, trace: &Trace) -> Result<(), rusqlite::Error> {
+    let sql = "INSERT OR IGNORE INTO traces (session, trace) SELECT session, ?2 FROM history WHERE session = ?1";
+    let text = serde_json::to_string(trace).expect("a trace holds only numbers");
+    transaction.prepare_cached(sql)?.execute(params![session_id.to_string(), text])?;
     Ok(())
 }
 

@@ -14,13 +14,15 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use serde::Serialize;
 
-use crate::signaling::protocol::{Call, ErrorCode};
+use crate::signaling::protocol::{Call, ErrorCode, Trace};
 
 /// What the text is, for whoever reads it.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Within a house a ring takes milliseconds; a phone that wakes up takes seconds.
 const UNTIL_DELIVERED: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+/// Machines to begin with, then people.
+const UNTIL_STEP: [f64; 14] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 45.0, 90.0, 180.0];
 /// People.
 const UNTIL_ANSWERED: [f64; 10] = [1.0, 2.0, 4.0, 7.0, 10.0, 15.0, 20.0, 30.0, 45.0, 90.0];
 
@@ -34,6 +36,7 @@ pub struct Metrics {
     answered: Histogram,
     pushed: Histogram,
     pushes: Family<Push, Counter>,
+    steps: Family<Step, Histogram, fn() -> Histogram>,
     refusals: Family<Refused, Counter>,
     too_slow: Counter,
     open_calls: Gauge,
@@ -63,6 +66,11 @@ struct Online {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Step {
+    step: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Queue {
     queue: &'static str,
 }
@@ -71,6 +79,7 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("doorward");
         let histogram = |bounds: &[f64]| Histogram::new(bounds.iter().copied());
+        let steps = Family::new_with_constructor((|| Histogram::new(UNTIL_STEP)) as fn() -> Histogram);
         let (calls_over, calls_begun) = (Family::default(), Counter::default());
         let (delivered, answered) = (histogram(&UNTIL_DELIVERED), histogram(&UNTIL_ANSWERED));
         let (pushed, pushes) = (histogram(&UNTIL_DELIVERED), Family::default());
@@ -80,6 +89,12 @@ impl Default for Metrics {
         registry.register("calls", "Calls that are over, by how and why they ended", calls_over.clone());
         registry.register("calls_begun", "Calls that began to ring", calls_begun.clone());
         registry.register("calls_open", "Calls that ring or are ongoing", open_calls.clone());
+        registry.register_with_unit(
+            "press_to_step",
+            "From the press to each step of a call, by the clock of its door",
+            Unit::Seconds,
+            steps.clone(),
+        );
         registry.register_with_unit(
             "ring_to_delivered",
             "From the ring to a device's acknowledgement",
@@ -109,6 +124,7 @@ impl Default for Metrics {
             answered,
             pushed,
             pushes,
+            steps,
             refusals,
             too_slow,
             open_calls,
@@ -179,6 +195,13 @@ impl Metrics {
         self.waiting.get_or_create(&Queue { queue }).set(gauge(number));
     }
 
+    /// A door told how long what took in a call.
+    pub fn traced(&self, trace: &Trace) {
+        for (step, at) in trace.steps() {
+            self.steps.get_or_create(&Step { step }).observe(Duration::from_millis(at).as_secs_f64());
+        }
+    }
+
     /// All of it, as text.
     #[must_use]
     pub fn text(&self) -> String {
@@ -211,12 +234,15 @@ mod tests {
         metrics.clone().refused(ErrorCode::ErrRateLimited);
         metrics.delivered(Duration::from_millis(20));
         metrics.online(1, 41);
+        metrics.traced(&Trace { sent: Some(12), first_frame: Some(310), ..Trace::default() });
         metrics.waiting("orders", 7);
         let text = metrics.text();
         for line in [
             "doorward_refusals_total{code=\"ERR_RATE_LIMITED\"} 2",
             "doorward_ring_to_delivered_seconds_bucket{le=\"0.01\"} 0",
             "doorward_ring_to_delivered_seconds_bucket{le=\"0.025\"} 1",
+            "doorward_press_to_step_seconds_bucket{le=\"0.01\",step=\"sent\"} 0",
+            "doorward_press_to_step_seconds_bucket{le=\"0.5\",step=\"first frame\"} 1",
             "doorward_online{kind=\"phone\"} 41",
             "doorward_waiting{queue=\"orders\"} 7",
             concat!("doorward_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::exchange::Output;
 use super::metrics::Metrics;
-use crate::ids::{DeviceId, SessionId};
+use crate::ids::{DeviceId, SessionId, Uid};
 use crate::moment::Moment;
-use crate::signaling::protocol::EventKind;
+use crate::signaling::protocol::{EventKind, Trace};
 
 /// What has to be remembered between two happenings to measure the time between them.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub struct Observer {
     metrics: Metrics,
     rings: BTreeMap<SessionId, Ring>,
     doors: BTreeSet<DeviceId>,
+    /// The call of which each door told last: it may tell again.
+    traced: BTreeMap<Uid, SessionId>,
 }
 
 #[derive(Debug)]
@@ -28,7 +30,7 @@ impl Observer {
     /// Counts into these.
     #[must_use]
     pub const fn new(metrics: Metrics) -> Self {
-        Self { metrics, rings: BTreeMap::new(), doors: BTreeSet::new() }
+        Self { metrics, rings: BTreeMap::new(), doors: BTreeSet::new(), traced: BTreeMap::new() }
     }
 
     /// Calls go on from before the start. When they began to ring is not known any more.
@@ -69,6 +71,13 @@ impl Observer {
             | Output::Notify { .. }
             | Output::Revoke { .. }
             | Output::Withdraw { .. } => {}
+        }
+    }
+
+    /// A door told how long what took in a call.
+    pub fn traced(&mut self, door: &Uid, session_id: SessionId, trace: &Trace) {
+        if self.traced.insert(door.clone(), session_id) != Some(session_id) {
+            self.metrics.traced(trace);
         }
     }
 

@@ -27,7 +27,7 @@ use crate::moment::Moment;
 use crate::signaling::identity::{Me, NamedDoor, NamedGroup, UserKind};
 use crate::signaling::protocol::{
     Call, CallStatus, CallType, ClientFrame, DoorNotice, ErrorCode, HubFrame, Leg, Metadata, PROTOCOL_VERSION,
-    Receiver, Refusal, RejectStatus, Role, Seen, SessionToken, Signal, Still, Verb, VerbAnswer, VerbRequest,
+    Receiver, Refusal, RejectStatus, Role, Seen, SessionToken, Signal, Still, Trace, Verb, VerbAnswer, VerbRequest,
 };
 
 /// What the loop is told once.
@@ -426,10 +426,25 @@ impl Switchboard {
             Verb::PressWaiting { session_id, metadata } => (session_id, Change::PressWaiting { leg, key, metadata }),
             Verb::Reject { session_id, status } => (session_id, Change::Reject { leg, key, status }),
             Verb::ReportDoor { session_id, report } => (session_id, Change::ReportDoor { leg, key, report }),
+            Verb::KeepTrace { session_id, trace } => return self.keep_trace(session_id, &leg, trace),
             Verb::ShowStill { session_id, still } => return self.show_still(session_id, leg, key, still),
         };
         self.party(session_id, device)?;
         self.answered(session_id, change)
+    }
+
+    /// From the door of a call that is over and not yet forgotten. It decides nothing, so it is no entry.
+    fn keep_trace(&mut self, session_id: SessionId, leg: &Leg, trace: Trace) -> Result<VerbAnswer, Refusal> {
+        let call = self.party(session_id, &leg.device_id)?;
+        if call.door != leg.uid {
+            return Err(Refusal::new(ErrorCode::ErrForbidden, "only the door of this call tells how long it took"));
+        }
+        if !call.status.is_terminal() {
+            return Err(Refusal::new(ErrorCode::ErrBadRequest, "the call is not over"));
+        }
+        self.observer.traced(&call.door, session_id, &trace);
+        self.log.trace(session_id, trace);
+        Ok(VerbAnswer::Kept)
     }
 
     /// Kept where it is allowed, and only then: nobody asks for it before this turn of the loop is over.

@@ -140,6 +140,15 @@ pub enum Report {
         /// Which connection.
         peer: PeerId,
     },
+    /// Picture or sound flowed for the first time in a connection.
+    Flows {
+        /// Which call.
+        session_id: SessionId,
+        /// Which connection.
+        peer: PeerId,
+        /// What.
+        flow: Flow,
+    },
     /// The connection failed, closed, or showed no life for too long. It is removed.
     Lost {
         /// Which call.
@@ -238,6 +247,18 @@ impl std::fmt::Display for Reason {
             Self::StationEnds => "the station ends",
         })
     }
+}
+
+/// What can flow in a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Flow {
+    /// The door's picture, to the resident.
+    Picture,
+    /// The resident's voice, to the door. Only after consent.
+    SoundIn,
+    /// The visitor's voice, to the resident. Only after consent.
+    SoundOut,
 }
 
 /// What the worker opens of the door.

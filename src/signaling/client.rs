@@ -512,6 +512,7 @@ async fn read_answer(verb: &Verb, response: reqwest::Response) -> Result<Result<
     let parsed = match verb {
         Verb::GenerateToken { .. } => serde_json::from_slice::<SessionToken>(&body).map(VerbAnswer::Token),
         Verb::KeepAudit { .. } => serde_json::from_slice::<AuditKept>(&body).map(|_| VerbAnswer::Kept),
+        Verb::KeepTrace { .. } => Ok(VerbAnswer::Kept),
         Verb::Accept { .. }
         | Verb::End { .. }
         | Verb::Initiate { .. }

@@ -429,6 +429,7 @@ impl Link {
             | Verb::GenerateToken { .. }
             | Verb::Initiate { .. }
             | Verb::KeepAudit { .. }
+            | Verb::KeepTrace { .. }
             | Verb::Open { .. }
             | Verb::PressWaiting { .. }
             | Verb::Reject { .. }

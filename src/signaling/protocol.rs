@@ -16,12 +16,14 @@ mod frame;
 mod refusal;
 mod release;
 mod still;
+mod trace;
 mod verb;
 
 pub use frame::{ClientFrame, HubFrame, Seen, Signal};
 pub use refusal::{ErrorBody, ErrorCode, Refusal, RefusalDetails};
 pub use release::{DoorNotice, DoorReport, DoorState, NonceAnswer, Opener, OpeningRefusal};
 pub use still::{MAX_STILL, Still, StillError};
+pub use trace::Trace;
 pub use verb::{
     AuditBody, AuditKept, CallBody, IceServer, InitiateBody, SessionToken, Verb, VerbAnswer, VerbBody, VerbRequest,
 };

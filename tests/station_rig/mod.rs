@@ -289,7 +289,7 @@ fn verb_line(request: &VerbRequest) -> String {
         Verb::End { session_id, reason: Some(reason) } => format!("end {} {reason:?}", short(*session_id)),
         Verb::GenerateToken { session_id } => format!("token {}", short(*session_id)),
         Verb::Initiate { receiver, .. } => format!("initiate {receiver}"),
-        Verb::KeepAudit { .. } | Verb::Open { .. } | Verb::ReportDoor { .. } => {
+        Verb::KeepAudit { .. } | Verb::KeepTrace { .. } | Verb::Open { .. } | Verb::ReportDoor { .. } => {
             panic!("the station has no part in the door release: {request:?}")
         }
         Verb::PressWaiting { session_id, metadata } => {

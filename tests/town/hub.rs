@@ -347,7 +347,7 @@ impl Hub {
             }
             Verb::Accept { session_id } => (session_id, Change::Accept { leg, key }),
             Verb::End { session_id, reason } => (session_id, Change::End { leg, key, reason }),
-            Verb::KeepAudit { .. } => return Ok(VerbAnswer::Kept),
+            Verb::KeepAudit { .. } | Verb::KeepTrace { .. } => return Ok(VerbAnswer::Kept),
             Verb::Open { session_id, nonce } => (session_id, Change::Open { leg, key, nonce }),
             Verb::ReportDoor { session_id, report } => (session_id, Change::ReportDoor { leg, key, report }),
             Verb::PressWaiting { session_id, metadata } => (session_id, Change::PressWaiting { leg, key, metadata }),

@@ -510,6 +510,7 @@ impl Town {
                 | Verb::End { .. }
                 | Verb::GenerateToken { .. }
                 | Verb::KeepAudit { .. }
+                | Verb::KeepTrace { .. }
                 | Verb::Open { .. }
                 | Verb::PressWaiting { .. }
                 | Verb::ReportDoor { .. }

@@ -4,7 +4,7 @@
 //! never change: what consent changes is a gate on the data.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use gstreamer as gst;
 use gstreamer::glib;
@@ -24,6 +24,7 @@ use super::timeline::Timeline;
 use super::{bus, ice, liveness};
 use crate::ids::PeerId;
 use crate::media::pipeline::{Caps, Encoder, IceSettings, offered_sound, picture_packets, sound_packets, voice};
+use crate::media::protocol::Flow;
 use crate::signaling::protocol::IceServer;
 
 /// Where the events of a connection go. Called on streaming threads: it only sends.
@@ -68,6 +69,9 @@ impl Connection {
         fix_direction(&webrtc, "sink_0", Sendonly, &plan.encoder.offered())?;
         fix_direction(&webrtc, "sink_1", Sendrecv, &offered_sound())?;
         guard_and_mix(&sound, plan);
+        // Behind the gate: what it holds back did not flow.
+        tell_first(&picture, Flow::Picture, &plan.notify);
+        tell_first(&sound, Flow::SoundOut, &plan.notify);
         receiving_branch(&pipeline, &webrtc, plan)?;
         tell_about(&pipeline, &webrtc, plan);
         plan.timeline.adopt(&pipeline);
@@ -190,6 +194,16 @@ fn guard_and_mix(sound: &gst_app::AppSrc, plan: &Plan<'_>) {
     });
 }
 
+/// Tells when something leaves this source for the first time.
+fn tell_first(source: &gst_app::AppSrc, flow: Flow, notify: &Notify) {
+    let notify = Arc::clone(notify);
+    let next = source.static_pad("src").and_then(|pad| pad.peer()).expect("it was linked");
+    next.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+        notify(PeerEvent::Flows(flow));
+        gst::PadProbeReturn::Remove
+    });
+}
+
 /// CONSENT, incoming: no packet of this talker reaches a decoder while the gate is closed.
 fn receiving_branch(pipeline: &gst::Pipeline, webrtc: &gst::Element, plan: &Plan<'_>) -> Result<(), AssemblyError> {
     let branch = Branch::build(pipeline, &voice())?;
@@ -197,10 +211,14 @@ fn receiving_branch(pipeline: &gst::Pipeline, webrtc: &gst::Element, plan: &Plan
     pipeline.add(&sink)?;
     branch.last().link(&sink)?;
     let (guard, mixer, peer) = (plan.guard.clone(), Arc::clone(plan.mixer), plan.peer);
+    let (notify, told) = (Arc::clone(&plan.notify), AtomicBool::new(false));
     let callbacks = gst_app::AppSinkCallbacks::builder().new_sample(move |sink| {
         let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
         // What was in the decoder when the gate closed for ever stays unheard, too.
         if let (true, Some(Ok(bytes))) = (guard.is_open(), sample.buffer().map(gst::BufferRef::map_readable)) {
+            if !told.swap(true, Ordering::Relaxed) {
+                notify(PeerEvent::Flows(Flow::SoundIn));
+            }
             mixer.voice(peer, bytes.chunks_exact(2).map(|sample| i16::from_le_bytes([sample[0], sample[1]])));
         }
         Ok(gst::FlowSuccess::Ok)

@@ -6,7 +6,7 @@ use gstreamer_webrtc::{WebRTCPeerConnectionState, WebRTCSessionDescription};
 use super::level::Level;
 use super::prompt::Samples;
 use crate::ids::{PeerId, SessionId};
-use crate::media::protocol::Order;
+use crate::media::protocol::{Flow, Order};
 use crate::panel::fault::Fault;
 use crate::panel::sound::Cue;
 use crate::signaling::protocol::Still;
@@ -51,6 +51,8 @@ pub(super) enum PeerEvent {
     ConnectionState(WebRTCPeerConnectionState),
     /// Its pipeline reports an error.
     Failed(String),
+    /// This flowed for the first time.
+    Flows(Flow),
     /// A candidate of ours.
     LocalCandidate { sdp_m_line_index: u32, candidate: String },
     /// The offer is there.

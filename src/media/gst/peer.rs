@@ -15,6 +15,7 @@ use super::liveness::Liveness;
 use super::negotiation::{Candidate, Negotiation};
 use crate::media::admission;
 use crate::media::pipeline::IceSettings;
+use crate::media::protocol::Flow;
 use crate::signaling::protocol::Signal;
 
 /// A connection.
@@ -35,6 +36,8 @@ pub(super) struct Peer {
 pub(super) enum Outcome {
     /// ICE and DTLS are up for the first time.
     Connected,
+    /// This flowed for the first time.
+    Flows(Flow),
     /// It is of no use any more.
     Lost(String),
     /// These are for the resident, perhaps none.
@@ -89,6 +92,7 @@ impl Peer {
                 Outcome::Tell(Vec::new())
             }
             PeerEvent::ConnectionState(state) => self.change(state, now),
+            PeerEvent::Flows(flow) => Outcome::Flows(flow),
             PeerEvent::AnswerApplied(Err(reason))
             | PeerEvent::Failed(reason)
             | PeerEvent::OfferCreated(Err(reason))

@@ -408,6 +408,7 @@ impl Studio {
                 self.sources.on_air(Source::Microphone).into_iter().for_each(|sound| peer.listen(sound));
                 self.reports.send(Report::Connected { session_id, peer: id });
             }
+            Outcome::Flows(flow) => self.reports.send(Report::Flows { session_id, peer: id, flow }),
             Outcome::Lost(reason) => self.lose_peer(id, reason, now),
             Outcome::Tell(signals) => {
                 for signal in signals {

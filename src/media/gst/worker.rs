@@ -162,6 +162,7 @@ impl Worker {
             PeerEvent::AnswerApplied(_)
             | PeerEvent::ConnectionState(_)
             | PeerEvent::Failed(_)
+            | PeerEvent::Flows(_)
             | PeerEvent::LocalCandidate { .. }
             | PeerEvent::OfferInForce(_) => return,
         };

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Call, CallType, DoorReport, EndReason, Metadata, Receiver, RejectStatus, Role, Still, to_json};
+use super::{Call, CallType, DoorReport, EndReason, Metadata, Receiver, RejectStatus, Role, Still, Trace, to_json};
 use crate::ids::{Nonce, RequestKey, SessionId};
 use crate::redacted::Redacted;
 
@@ -40,6 +40,13 @@ pub enum Verb {
     KeepAudit {
         /// As they stand there.
         lines: Vec<String>,
+    },
+    /// From the door: when what happened in a call that is over.
+    KeepTrace {
+        /// In which call.
+        session_id: SessionId,
+        /// When what happened.
+        trace: Trace,
     },
     /// Ask the door to open, in a conversation with it.
     Open {
@@ -92,14 +99,14 @@ pub struct VerbRequest {
 pub enum VerbAnswer {
     /// The call as it now stands.
     Call(Box<Call>),
-    /// The lines are kept.
+    /// The lines, or the trace, are kept.
     Kept,
     /// The token that was asked for.
     Token(SessionToken),
 }
 
 /// Body of every verb that names a call:
-/// `POST /v1/calls/{sessionId}/accept|door-report|end|open|press-waiting|reject|show-still|token`.
+/// `POST /v1/calls/{sessionId}/accept|door-report|end|open|press-waiting|reject|show-still|token|trace`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VerbBody {
@@ -123,6 +130,9 @@ pub struct VerbBody {
     /// For `show-still`: the picture.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub still: Option<Still>,
+    /// For `trace`: when what happened.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub trace: Option<Trace>,
 }
 
 /// Body of `POST /v1/audit`.
@@ -206,6 +216,7 @@ impl VerbRequest {
             Verb::GenerateToken { session_id } => format!("/v1/calls/{session_id}/token"),
             Verb::Initiate { .. } => "/v1/calls".to_owned(),
             Verb::KeepAudit { .. } => "/v1/audit".to_owned(),
+            Verb::KeepTrace { session_id, .. } => format!("/v1/calls/{session_id}/trace"),
             Verb::Open { session_id, .. } => format!("/v1/calls/{session_id}/open"),
             Verb::PressWaiting { session_id, .. } => format!("/v1/calls/{session_id}/press-waiting"),
             Verb::Reject { session_id, .. } => format!("/v1/calls/{session_id}/reject"),
@@ -225,6 +236,7 @@ impl VerbRequest {
             nonce: None,
             report: None,
             still: None,
+            trace: None,
         };
         match &self.verb {
             Verb::Accept { .. } | Verb::GenerateToken { .. } => to_json(&empty),
@@ -236,6 +248,7 @@ impl VerbRequest {
                 metadata: metadata.clone(),
             }),
             Verb::KeepAudit { lines } => to_json(&AuditBody { key: self.key.clone(), lines: lines.clone() }),
+            Verb::KeepTrace { trace, .. } => to_json(&VerbBody { trace: Some(*trace), ..empty }),
             Verb::Open { nonce, .. } => to_json(&VerbBody { nonce: Some(nonce.clone()), ..empty }),
             Verb::PressWaiting { metadata, .. } => to_json(&VerbBody { metadata: metadata.clone(), ..empty }),
             Verb::Reject { status, .. } => to_json(&VerbBody { status: Some(*status), ..empty }),
