@@ -97,12 +97,17 @@ impl Capture {
         self.producer.appsink().static_pad("sink").expect("every sink has one").push_event(event);
     }
 
-    /// The first good picture from now on comes as an event. A placeholder has none, nor a camera that encodes by itself.
+    /// The first good picture from now on comes as an event. A placeholder has none.
     pub(super) fn watch_for_still(&self, events: &Sender<Event>) {
         if let (false, Some(element)) = (self.is_placeholder, self.pipeline.by_name(RAW_PICTURES)) {
             // One that was open before the press has found its exposure.
             let exposure = if self.passed() > SETTLED { Exposure::found() } else { Exposure::default() };
-            still::watch(&element.static_pad("sink").expect("a queue has one"), exposure, self.opened, events);
+            still::watch(
+                &element.static_pad("sink").expect("a queue or filter has one"),
+                exposure,
+                self.opened,
+                events,
+            );
         }
     }
 

@@ -55,7 +55,7 @@ impl Maker {
     /// It captures nothing: black, or silence.
     fn placeholder(&mut self, source: Source, now: Instant) -> Option<Capture> {
         let parts = match source {
-            Source::Camera => pipeline::placeholder_picture(&self.settings.video, self.encoder),
+            Source::Camera => pipeline::placeholder_picture(&self.settings.video, self.encoder)?,
             Source::Microphone => pipeline::placeholder_sound(),
         };
         match self.open(source, &parts, true, None, now) {

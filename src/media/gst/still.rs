@@ -44,8 +44,12 @@ pub(super) fn watch(pad: &gst::Pad, exposure: Exposure, opened: u64, events: &Se
     let exposure = Mutex::new(exposure);
     pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         let (Some(buffer), Some(caps)) = (info.buffer(), pad.current_caps()) else { return gst::PadProbeReturn::Ok };
-        let Some(mean) = brightness(buffer, &caps) else { return gst::PadProbeReturn::Remove };
-        let good = exposure.lock().is_ok_and(|mut exposure| exposure.is_good(mean));
+        // What a camera encoded is not looked into; a key picture can be decoded by itself.
+        let encoded = is_encoded(&caps);
+        let mean = if encoded { Some(u8::MAX / 2) } else { brightness(buffer, &caps) };
+        let Some(mean) = mean else { return gst::PadProbeReturn::Remove };
+        let settled = exposure.lock().is_ok_and(|mut exposure| exposure.is_good(mean));
+        let good = settled && !(encoded && buffer.flags().contains(gst::BufferFlags::DELTA_UNIT));
         if !good {
             return gst::PadProbeReturn::Ok;
         }
@@ -82,6 +86,10 @@ pub(super) fn make(session_id: SessionId, picture: gst::Sample, events: Sender<E
     }
 }
 
+fn is_encoded(caps: &gst::CapsRef) -> bool {
+    caps.structure(0).is_some_and(|structure| structure.name() != "video/x-raw")
+}
+
 fn too_large_is_none(result: Result<Still, Missed>) -> Option<Result<Still, Missed>> {
     match result {
         Err(Missed::Still(StillError::TooLarge(_))) => None,
@@ -91,13 +99,13 @@ fn too_large_is_none(result: Result<Still, Missed>) -> Option<Result<Still, Miss
 
 fn encode(picture: &gst::Sample, settings: StillSettings) -> Result<Still, Missed> {
     let caps = picture.caps_owned().ok_or(Missed::Nameless)?;
-    let info = VideoInfo::from_caps(&caps)?;
-    let size = |pixels: u32| i32::try_from(pixels).unwrap_or(i32::MAX);
+    let size = |name| caps.structure(0).and_then(|structure| structure.get::<i32>(name).ok()).ok_or(Missed::Nameless);
+    let (width, height) = (size("width")?, size("height")?);
     let pipeline = gst::Pipeline::new();
     let source = gst_app::AppSrc::builder().caps(&caps).format(gst::Format::Time).build();
     let sink = gst_app::AppSink::builder().sync(false).build();
     pipeline.add_many([source.upcast_ref::<gst::Element>(), sink.upcast_ref()])?;
-    let branch = Branch::build(&pipeline, &still_picture(settings, size(info.width()), size(info.height())))?;
+    let branch = Branch::build(&pipeline, &still_picture(settings, width, height, is_encoded(&caps)))?;
     source.link(branch.first())?;
     branch.last().link(&sink)?;
     let encoded = pull(&pipeline, &source, &sink, picture);
@@ -121,4 +129,62 @@ fn pull(
     let sample = sink.try_pull_sample(patience).ok_or(Missed::Nothing)?;
     let jpeg = sample.buffer().ok_or(Missed::Nothing)?.map_readable()?;
     Ok(Still::new(&jpeg)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::pipeline::{Encoder, VideoCodec, VideoSettings, picture_packets};
+
+    /// As a camera gives it that encodes by itself: parameters once, at the very beginning.
+    const CAMERA: &str = "videotestsrc num-buffers=60 pattern=ball ! video/x-raw,format=I420,width=320,height=240,framerate=30/1 \
+        ! openh264enc gop-size=15 ! video/x-h264,profile=constrained-baseline ! h264parse config-interval=0";
+
+    /// Which kinds of NAL unit (ITU-T H.264 table 7-1) a byte stream has.
+    fn units(stream: &[u8]) -> Vec<u8> {
+        let starts = stream.windows(4).filter(|bytes| bytes[..3] == [0, 0, 1]);
+        starts.map(|bytes| bytes[3] & 0x1f).collect()
+    }
+
+    #[test]
+    fn what_a_camera_encodes_is_passed_through_with_headers_and_gives_a_still() {
+        gst::init().expect("GStreamer is installed where the feature `media` is built");
+        let video = VideoSettings { codec: VideoCodec::Auto, width: 320, height: 240, frame_rate: 30, bitrate: 500 };
+        let encoder = Encoder::Camera(None);
+        let pipeline = gst::Pipeline::new();
+        let camera = gst::parse::bin_from_description(CAMERA, true).expect("openh264enc is in plugins-bad");
+        let sink = gst_app::AppSink::builder().sync(false).build();
+        pipeline.add_many([camera.upcast_ref::<gst::Element>(), sink.upcast_ref()]).expect("they are new");
+        let parsed = Branch::build(&pipeline, &encoder.elements(&video)).expect("h264parse is in plugins-bad");
+        let packets = Branch::build(&pipeline, &picture_packets(encoder)).expect("rtph264pay is in plugins-good");
+        let unpacked = gst::ElementFactory::make("rtph264depay").build().expect("it is beside rtph264pay");
+        let form = gst::ElementFactory::make("capsfilter").build().expect("it is in the core");
+        let caps = gst::Caps::builder("video/x-h264").field("stream-format", "byte-stream").field("alignment", "au");
+        form.set_property("caps", caps.build());
+        pipeline.add_many([&unpacked, &form]).expect("they are new");
+        camera.link(parsed.first()).expect("H.264");
+        parsed.last().link(packets.first()).expect("H.264");
+        gst::Element::link_many([packets.last(), &unpacked, &form, sink.upcast_ref()]).expect("packets of H.264");
+        let (events, heard) = std::sync::mpsc::channel();
+        let point = parsed.last().static_pad("sink").expect("a filter has one");
+        watch(&point, Exposure::default(), 7, &events);
+        pipeline.set_state(gst::State::Playing).expect("it plays");
+        let mut pictures = Vec::new();
+        while let Some(sample) = sink.try_pull_sample(gst::ClockTime::from_seconds(20)) {
+            let map = sample.buffer().expect("a picture").map_readable().expect("it is ours");
+            pictures.push(units(&map));
+        }
+        pipeline.set_state(gst::State::Null).expect("it stops");
+        assert_eq!(pictures.len(), 60, "none is lost, none is made");
+        let keys: Vec<&Vec<u8>> = pictures.iter().filter(|units| units.contains(&5)).collect();
+        assert!(keys.len() >= 4, "{pictures:?}");
+        assert!(keys.iter().all(|units| units.contains(&7) && units.contains(&8)), "headers before each: {keys:?}");
+
+        let Ok(Event::PictureSettled { opened: 7, picture }) = heard.try_recv() else { panic!("no key picture came") };
+        match encode(&picture, STILLS[0]) {
+            Ok(still) => assert!(still.jpeg().len() > 1000, "{still:?}"),
+            // No decoder of H.264 is installed: the call has no still, and nothing else changes.
+            Err(error) => assert!(matches!(error, Missed::Nothing), "{error}"),
+        }
+    }
 }

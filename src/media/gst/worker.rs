@@ -139,7 +139,8 @@ impl Worker {
 
     fn begin_warm_up(&self, settings: Box<MediaSettings>) -> Result<State, String> {
         let installed = |element: &str| gst::ElementFactory::find(element).is_some();
-        let encoder = Encoder::choose(settings.video.codec, installed).map_err(|error| error.to_string())?;
+        let encoder =
+            Encoder::choose(&settings.camera, settings.video.codec, installed).map_err(|error| error.to_string())?;
         let timeline = Timeline::start();
         let events = self.events.clone();
         let plan = Plan {

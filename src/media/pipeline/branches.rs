@@ -28,7 +28,7 @@ const PLAYBACK_BUFFER: i64 = 80_000;
 pub const FRAME_COUNTER: &str = "frame-counter";
 /// Name of the element behind which the speaker's sound is mixed.
 pub const MIXING_POINT: &str = "mixing-point";
-/// Name of the element into which pictures go before they are encoded.
+/// Name of the element where a still is taken: pictures before they are encoded, or as a camera encoded them.
 pub const RAW_PICTURES: &str = "raw-pictures";
 /// What the offer says about the sound.
 #[must_use]
@@ -55,19 +55,30 @@ pub fn picture(camera: &CameraSource, video: &VideoSettings, encoder: Encoder) -
         CameraSource::File(path) if is_still(path) => still(path, video),
         CameraSource::File(path) => film(path, video),
         CameraSource::Libcamera(camera) => libcamera(camera, video),
-        CameraSource::V4l2(camera) => v4l2(camera, video),
+        CameraSource::V4l2(camera) if camera.format == PixelFormat::H264 => {
+            return encoding_camera(camera, video, encoder);
+        }
+        CameraSource::V4l2(camera) => {
+            let mut elements = v4l2(camera, video);
+            elements.extend(pictures_from_a_camera(video));
+            elements
+        }
         CameraSource::Test => test_picture("ball", video),
     };
     elements.extend(encoded(video, encoder));
     elements
 }
 
-/// What is shown when the camera failed: black.
+/// What is shown when the camera failed: black. Nothing, where the camera alone can encode: the last picture then stays.
 #[must_use]
-pub fn placeholder_picture(video: &VideoSettings, encoder: Encoder) -> Vec<Element> {
+pub fn placeholder_picture(video: &VideoSettings, encoder: Encoder) -> Option<Vec<Element>> {
+    let encoder = match encoder {
+        Encoder::Camera(stand_in) => stand_in?.into(),
+        Encoder::Hardware | Encoder::Openh264 | Encoder::Vp8 | Encoder::X264 => encoder,
+    };
     let mut elements = test_picture("black", video);
     elements.extend(encoded(video, encoder));
-    elements
+    Some(elements)
 }
 
 /// From the microphone to samples. Opus comes after the mix, in each talker's own pipeline.
@@ -152,7 +163,7 @@ pub fn speaker(sink: &SpeakerSink) -> Vec<Element> {
 pub fn picture_packets(encoder: Encoder) -> Vec<Element> {
     let payloader = match encoder {
         Encoder::Vp8 => element("rtpvp8pay").with("picture-id-mode", Value::Word("15-bit")),
-        Encoder::Hardware | Encoder::Openh264 | Encoder::X264 => element("rtph264pay")
+        Encoder::Camera(_) | Encoder::Hardware | Encoder::Openh264 | Encoder::X264 => element("rtph264pay")
             .with("config-interval", Value::Number(-1))
             .with("aggregate-mode", Value::Word("zero-latency")),
     };
@@ -225,11 +236,23 @@ fn v4l2(camera: &V4l2Camera, video: &VideoSettings) -> Vec<Element> {
     let rate = frame_rate.map(|rate| ("framerate", Field::Ratio(i32::from(rate))));
     let source = element("v4l2src").with("device", Value::Text(path.display().to_string()));
     let asked = |media_type| filter(Caps { media_type, fields: pixels(*size).into_iter().chain(rate).collect() });
-    let mut elements = match format {
+    match format {
         PixelFormat::Raw => vec![source, asked("video/x-raw")],
         PixelFormat::Mjpeg => vec![source, asked("image/jpeg"), element("jpegdec")],
-    };
-    elements.extend(pictures_from_a_camera(video));
+        PixelFormat::H264 => {
+            let controls = Value::Controls(super::encoder::camera_controls(video));
+            vec![source.with("extra-controls", controls), asked("video/x-h264")]
+        }
+    }
+}
+
+/// Its stream as it is: nothing is decoded, scaled or encoded again.
+fn encoding_camera(camera: &V4l2Camera, video: &VideoSettings, encoder: Encoder) -> Vec<Element> {
+    let mut elements = v4l2(camera, video);
+    elements.extend(encoder.elements(video));
+    if let Some(last) = elements.pop() {
+        elements.push(last.named(RAW_PICTURES));
+    }
     elements
 }
 
@@ -330,7 +353,7 @@ fn packets(media: &'static str, payload: i32) -> Caps {
 
 #[cfg(test)]
 mod tests {
-    use super::super::VideoCodec;
+    use super::super::{StandIn, VideoCodec};
     use super::*;
 
     const VIDEO: VideoSettings =
@@ -348,6 +371,19 @@ mod tests {
         queue name=raw-pictures leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0
         vp8enc name=video-encoder deadline=1 cpu-used=-8 threads=1 end-usage=cbr target-bitrate=800000 keyframe-max-dist=2000 error-resilient=default lag-in-frames=0 buffer-size=600 buffer-initial-size=400 buffer-optimal-size=500 static-threshold=1 max-intra-bitrate=300 min-force-key-unit-interval=100000000
         ");
+    }
+
+    #[test]
+    fn a_camera_that_encodes_is_passed_through() {
+        let size = PictureSize { width: 1280, height: 720 };
+        let camera = V4l2Camera { path: "/dev/video0".into(), format: PixelFormat::H264, size, frame_rate: Some(30) };
+        let elements = picture(&CameraSource::V4l2(camera), &VIDEO, Encoder::Camera(None));
+        insta::assert_snapshot!(written(&elements), @r#"
+        v4l2src device="/dev/video0" extra-controls={"video_bitrate": 800000, "h264_i_frame_period": 50, "repeat_sequence_header": 1, "h264_profile": 1, "h264_level": 9}
+        capsfilter caps=video/x-h264,width=1280,height=720,framerate=30/1
+        h264parse config-interval=-1
+        capsfilter name=raw-pictures caps=video/x-h264,stream-format=byte-stream,alignment=au
+        "#);
     }
 
     #[test]
@@ -479,7 +515,10 @@ mod tests {
 
     #[test]
     fn placeholders_in_x264() {
-        let mut elements = placeholder_picture(&VIDEO, Encoder::X264);
+        assert_eq!(placeholder_picture(&VIDEO, Encoder::Camera(None)), None, "nobody may encode it");
+        let black = written(&placeholder_picture(&VIDEO, Encoder::Camera(Some(StandIn::Hardware))).unwrap_or_default());
+        assert!(black.contains("pattern=black") && black.contains("v4l2h264enc"), "{black}");
+        let mut elements = placeholder_picture(&VIDEO, Encoder::X264).expect("x264 encodes it");
         elements.extend(placeholder_sound());
         insta::assert_snapshot!(written(&elements), @"
         videotestsrc is-live=true pattern=black

@@ -48,6 +48,8 @@ pub enum PixelFormat {
     /// Pixels, in any order.
     #[default]
     Raw,
+    /// Encoded by the camera: nothing here encodes it again.
+    H264,
     /// A JPEG each: larger pictures, or more of them, over the same cable.
     Mjpeg,
 }

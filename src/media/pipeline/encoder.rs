@@ -3,7 +3,7 @@
 #![deny(clippy::disallowed_methods)]
 
 use super::element::{Caps, Element, Field, Value, element, filter};
-use super::{VIDEO_PAYLOAD, VideoCodec, VideoSettings};
+use super::{CameraSource, PixelFormat, V4l2Camera, VIDEO_PAYLOAD, VideoCodec, VideoSettings};
 
 /// Name of the element that encodes the picture.
 pub const VIDEO_ENCODER: &str = "video-encoder";
@@ -11,6 +11,9 @@ pub const VIDEO_ENCODER: &str = "video-encoder";
 /// The encoder of the picture, chosen once when the worker starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoder {
+    /// H.264 by the camera itself, passed through. The black that stands in for a camera that failed is encoded by what is named
+    /// here, if anything is.
+    Camera(Option<StandIn>),
     /// H.264 by the machine.
     Hardware,
     /// H.264 by openh264.
@@ -21,18 +24,53 @@ pub enum Encoder {
     X264,
 }
 
+/// What encodes the black that stands in for a camera that encodes by itself: the machine, or what the configuration names.
+/// Patents and licences are the installer's choice, also here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StandIn {
+    /// By the machine.
+    Hardware,
+    /// By openh264.
+    Openh264,
+    /// By x264.
+    X264,
+}
+
+impl From<StandIn> for Encoder {
+    fn from(stand_in: StandIn) -> Self {
+        match stand_in {
+            StandIn::Hardware => Self::Hardware,
+            StandIn::Openh264 => Self::Openh264,
+            StandIn::X264 => Self::X264,
+        }
+    }
+}
+
 /// The machine lacks what the configuration asks for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the GStreamer element {0} is not installed")]
 pub struct MissingElement(pub &'static str);
 
 impl Encoder {
-    /// The encoder for this setting, on a machine that has what `has` says.
+    /// The encoder for this camera and this setting, on a machine that has what `has` says.
     ///
     /// # Errors
     ///
     /// The encoder that was asked for by name, or the last resort, is not installed.
-    pub fn choose(codec: VideoCodec, has: impl Fn(&str) -> bool) -> Result<Self, MissingElement> {
+    pub fn choose(
+        camera: &CameraSource,
+        codec: VideoCodec,
+        has: impl Fn(&str) -> bool,
+    ) -> Result<Self, MissingElement> {
+        if let CameraSource::V4l2(V4l2Camera { format: PixelFormat::H264, .. }) = camera {
+            let stand_in = match codec {
+                VideoCodec::Auto | VideoCodec::Vp8 => Some(StandIn::Hardware),
+                VideoCodec::Openh264 => Some(StandIn::Openh264),
+                VideoCodec::X264 => Some(StandIn::X264),
+            };
+            let chosen = Self::Camera(stand_in.filter(|stand_in| has(Self::from(*stand_in).factory())));
+            return if has(chosen.factory()) { Ok(chosen) } else { Err(MissingElement(chosen.factory())) };
+        }
         let chosen = match codec {
             VideoCodec::Auto if has(Self::Hardware.factory()) => Self::Hardware,
             VideoCodec::Auto | VideoCodec::Vp8 => Self::Vp8,
@@ -46,6 +84,7 @@ impl Encoder {
     #[must_use]
     pub const fn factory(self) -> &'static str {
         match self {
+            Self::Camera(_) => "h264parse",
             Self::Hardware => "v4l2h264enc",
             Self::Openh264 => "openh264enc",
             Self::Vp8 => "vp8enc",
@@ -63,10 +102,12 @@ impl Encoder {
         ];
         match self {
             Self::Vp8 => fields.push(("encoding-name", Field::Word("VP8"))),
-            Self::Hardware | Self::Openh264 | Self::X264 => fields.extend([
+            Self::Camera(_) | Self::Hardware | Self::Openh264 | Self::X264 => fields.extend([
                 ("encoding-name", Field::Word("H264")),
                 ("packetization-mode", Field::Word("1")),
-                // Constrained baseline, level 3.1 (RFC 6184 section 8.1): what every browser takes.
+                // Constrained baseline, level 3.1 (RFC 6184 section 8.1): what every browser takes. 42001f, baseline without the
+                // constraint, is refused by some; higher profiles are offered by none of them in hardware everywhere. A receiver
+                // may be sent a higher level than it names where asymmetry is allowed (section 8.2.2).
                 ("profile-level-id", Field::Word("42e01f")),
                 ("level-asymmetry-allowed", Field::Word("1")),
             ]),
@@ -74,10 +115,13 @@ impl Encoder {
         Caps { media_type: "application/x-rtp", fields }
     }
 
-    pub(super) fn elements(self, video: &VideoSettings) -> Vec<Element> {
+    /// The elements, from raw pictures to what is sent; of a camera that encodes by itself, from its stream.
+    #[must_use]
+    pub fn elements(self, video: &VideoSettings) -> Vec<Element> {
         let kilobits = i64::from(video.bitrate);
         let encoder = element(self.factory()).named(VIDEO_ENCODER);
         match self {
+            Self::Camera(_) => headers_in_band(),
             // The defaults take 100 ms a frame. A second thread burns time waiting for the first on busy cores; a positive
             // cpu-used adapts to wall time; a longer key unit interval makes a further viewer wait for its first picture.
             Self::Vp8 => vec![
@@ -105,7 +149,7 @@ impl Encoder {
                 ];
                 let mut elements = vec![encoder.with("extra-controls", Value::Controls(controls))];
                 // The driver refuses to start without an explicit level.
-                elements.extend(constrained_baseline(Some("3.1")));
+                elements.extend(constrained_baseline(Some(level(video))));
                 elements
             }
             Self::Openh264 => {
@@ -144,16 +188,42 @@ impl Encoder {
 fn constrained_baseline(level: Option<&'static str>) -> Vec<Element> {
     let mut profile = vec![("profile", Field::Word("constrained-baseline"))];
     profile.extend(level.map(|level| ("level", Field::Word(level))));
+    let mut elements = vec![filter(Caps { media_type: "video/x-h264", fields: profile })];
+    elements.extend(headers_in_band());
+    elements
+}
+
+/// Sequence and picture parameters before every key picture: who joins late needs them, and SDP does not carry them.
+fn headers_in_band() -> Vec<Element> {
     let stream = vec![("stream-format", Field::Word("byte-stream")), ("alignment", Field::Word("au"))];
     vec![
-        filter(Caps { media_type: "video/x-h264", fields: profile }),
         element("h264parse").with("config-interval", Value::Number(-1)),
         filter(Caps { media_type: "video/x-h264", fields: stream }),
     ]
 }
 
+/// The lowest level from 3.1 on that these pictures fit into (ITU-T H.264 table A-1), in macroblocks.
+fn level(video: &VideoSettings) -> &'static str {
+    let picture = u32::from(video.width.div_ceil(16)) * u32::from(video.height.div_ceil(16));
+    if picture <= 3600 && picture * u32::from(video.frame_rate) <= 108_000 { "3.1" } else { "4" }
+}
+
+/// What a camera that encodes is asked for, by the kernel's names for it; what it does not know it passes over.
+pub(super) fn camera_controls(video: &VideoSettings) -> Vec<(&'static str, i32)> {
+    vec![
+        ("video_bitrate", i32::try_from(video.bitrate.saturating_mul(1000)).unwrap_or(i32::MAX)),
+        // A viewer waits for the next key picture: every two seconds.
+        ("h264_i_frame_period", i32::from(video.frame_rate) * 2),
+        ("repeat_sequence_header", 1),
+        // Constrained baseline, level 3.1 or 4 (enumerations of V4L2, linux/v4l2-controls.h).
+        ("h264_profile", 1),
+        ("h264_level", if level(video) == "3.1" { 9 } else { 11 }),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::PictureSize;
     use super::*;
 
     #[test]
@@ -168,9 +238,57 @@ mod tests {
             (VideoCodec::X264, Ok(Encoder::X264), Ok(Encoder::X264), MissingElement("x264enc")),
         ];
         for (codec, with_hardware, without, missing) in choices {
-            assert_eq!(Encoder::choose(codec, everything), with_hardware);
-            assert_eq!(Encoder::choose(codec, no_hardware), without);
-            assert_eq!(Encoder::choose(codec, nothing), Err(missing));
+            assert_eq!(Encoder::choose(&CameraSource::Test, codec, everything), with_hardware);
+            assert_eq!(Encoder::choose(&CameraSource::Test, codec, no_hardware), without);
+            assert_eq!(Encoder::choose(&CameraSource::Test, codec, nothing), Err(missing));
         }
+    }
+
+    #[test]
+    fn a_camera_that_encodes_is_passed_through() {
+        let size = PictureSize { width: 1280, height: 720 };
+        let camera = V4l2Camera { path: "/dev/video0".into(), format: PixelFormat::H264, size, frame_rate: None };
+        let camera = CameraSource::V4l2(camera);
+        let chosen = |codec, without: &str| Encoder::choose(&camera, codec, |element: &str| element != without);
+        for codec in [VideoCodec::Auto, VideoCodec::Vp8] {
+            assert_eq!(chosen(codec, ""), Ok(Encoder::Camera(Some(StandIn::Hardware))));
+            assert_eq!(chosen(codec, "v4l2h264enc"), Ok(Encoder::Camera(None)), "nobody chose a patent");
+        }
+        assert_eq!(chosen(VideoCodec::Openh264, ""), Ok(Encoder::Camera(Some(StandIn::Openh264))));
+        assert_eq!(chosen(VideoCodec::X264, "x264enc"), Ok(Encoder::Camera(None)));
+        assert_eq!(chosen(VideoCodec::Auto, "h264parse"), Err(MissingElement("h264parse")));
+    }
+
+    #[test]
+    fn the_level_holds_the_picture() {
+        let video = |width, height, frame_rate| VideoSettings {
+            codec: VideoCodec::Auto,
+            width,
+            height,
+            frame_rate,
+            bitrate: 1500,
+        };
+        let levels = [(640, 480, 30, "3.1"), (1280, 720, 30, "3.1"), (1296, 720, 15, "4"), (1920, 1080, 30, "4")];
+        for (width, height, rate, expected) in levels {
+            assert_eq!(level(&video(width, height, rate)), expected, "{width}x{height}@{rate}");
+        }
+        assert!(camera_controls(&video(1920, 1080, 15)).contains(&("h264_level", 11)));
+    }
+
+    /// The page shows what is built, element by element.
+    #[test]
+    fn the_page_of_encoders_is_the_table() {
+        let page = include_str!("../../../docs/encoders.md");
+        let video = VideoSettings { codec: VideoCodec::Auto, width: 1280, height: 720, frame_rate: 15, bitrate: 1500 };
+        for encoder in [Encoder::Camera(None), Encoder::Hardware, Encoder::Vp8, Encoder::Openh264, Encoder::X264] {
+            let lines: Vec<String> = encoder.elements(&video).iter().map(Element::to_string).collect();
+            assert!(page.contains(&lines.join("\n")), "docs/encoders.md does not show\n{}", lines.join("\n"));
+            let row = format!("| `{}` |", encoder.factory());
+            assert!(page.contains(&row), "docs/encoders.md has no row {row}");
+        }
+        for codec in ["auto", "vp8", "openh264", "x264"] {
+            assert!(page.contains(&format!("`\"{codec}\"`")), "{codec}");
+        }
+        assert!(page.contains("42e01f"));
     }
 }

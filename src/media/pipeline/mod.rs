@@ -17,7 +17,7 @@ pub use branches::{
 };
 pub use device::{AlsaPcm, LibcameraCamera, PictureSize, PixelFormat, V4l2Camera, plugin_package};
 pub use element::{Caps, Element, Field, Value};
-pub use encoder::{Encoder, MissingElement, VIDEO_ENCODER};
+pub use encoder::{Encoder, MissingElement, StandIn, VIDEO_ENCODER};
 pub use still::{Exposure, STILLS, StillSettings, still_picture};
 
 use std::collections::BTreeMap;

@@ -21,19 +21,21 @@ pub struct StillSettings {
     pub quality: u8,
 }
 
-/// From one raw picture of this size to a JPEG.
+/// From one picture of this size, raw or encoded, to a JPEG. Where nothing can decode it there is no still.
 #[must_use]
-pub fn still_picture(settings: StillSettings, width: i32, height: i32) -> Vec<Element> {
+pub fn still_picture(settings: StillSettings, width: i32, height: i32, encoded: bool) -> Vec<Element> {
     let wide = i32::from(settings.width).min(width);
     // Chroma has half the lines.
     let high = (height * wide / width.max(1)).max(2) & !1;
     let size = vec![("width", Field::Number(wide & !1)), ("height", Field::Number(high))];
-    vec![
+    let mut elements = if encoded { vec![element("decodebin")] } else { Vec::new() };
+    elements.extend([
         element("videoconvert"),
         element("videoscale"),
         filter(Caps { media_type: "video/x-raw", fields: size }),
         element("jpegenc").with("quality", Value::Number(i64::from(settings.quality))),
-    ]
+    ]);
+    elements
 }
 
 /// So many pictures in a row must be about equally bright.
@@ -75,7 +77,7 @@ mod tests {
     use super::*;
 
     fn written(settings: StillSettings, width: i32, height: i32) -> String {
-        still_picture(settings, width, height).iter().map(Element::to_string).collect::<Vec<_>>().join("\n")
+        still_picture(settings, width, height, false).iter().map(Element::to_string).collect::<Vec<_>>().join("\n")
     }
 
     #[test]
