@@ -1,14 +1,15 @@
 //! A hub that is stopped and started again on the same state, in every phase of a call: nothing is lost, nothing rings twice.
 
 mod hub_house;
+mod hub_process;
 
 use std::time::Duration;
 
 use doorward::ids::PeerId;
 use doorward::signaling::protocol::{CallStatus, ClientFrame, ErrorCode, EventKind, HubFrame, Role, Seen, Signal};
 use hub_house::{DEADLINE, House, code};
+use hub_process::spawn;
 use serde_json::json;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::time::timeout;
 
 #[tokio::test]
@@ -130,31 +131,6 @@ async fn a_broken_entry_costs_its_call_and_no_other() {
     assert_eq!(garden.at(&house).get(&format!("/v1/calls/{whole}")).await.0, 200);
 }
 
-/// A hub as a process of its own, to be killed.
-struct Process {
-    child: tokio::process::Child,
-    address: std::net::SocketAddr,
-}
-
-async fn spawn(state: &std::path::Path) -> Process {
-    let file = state.join("hub.toml");
-    let text = format!("[server]\nlisten = \"127.0.0.1:0\"\nstate-directory = \"{}\"\n", state.display());
-    std::fs::write(&file, text).expect("it is writable");
-    let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_doorward"))
-        .arg("hub")
-        .arg("--config")
-        .arg(file)
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("the binary starts");
-    let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-    let line = timeout(DEADLINE, lines.next_line()).await.expect("in time").expect("text").expect("it says ready");
-    let address = line.strip_prefix("ready address=http://").expect("its address").parse().expect("an address");
-    Process { child, address }
-}
-
 #[tokio::test]
 async fn a_killed_hub_rings_on() {
     let mut house = House::new().await;
@@ -173,7 +149,7 @@ async fn a_killed_hub_rings_on() {
     };
     timeout(DEADLINE, written).await.expect("it is written in milliseconds");
     drop(calls);
-    first.child.kill().await.expect("it runs");
+    first.kill().await;
 
     let second = spawn(house.state.path()).await;
     house.address = second.address;

@@ -84,6 +84,11 @@ impl House {
         self.start().await;
     }
 
+    /// For the verbs of devices that are made by hand.
+    pub fn http(&self) -> reqwest::Client {
+        self.http.clone()
+    }
+
     pub fn administration(&self) -> Administration {
         administration(&self.state)
     }
