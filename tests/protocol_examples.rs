@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use doorward::config::hub::HubConfig;
 use doorward::hub::administration::{ENROLMENT_LIFETIME, PAIRING_LIFETIME};
 use doorward::hub::exchange::Rules;
-use doorward::hub::{history, orders, sessions};
+use doorward::hub::{history, outbox, sessions};
 use doorward::ids::{Nonce, SessionId};
 use doorward::redacted::Redacted;
 use doorward::signaling::identity::{Admission, CallsBody, EnrolBody, Me, PairBody, UserKind};
@@ -266,7 +266,8 @@ fn the_figures_are_the_codes() {
         ("Metadata", format!("{MAX_METADATA_ENTRIES} entries")),
         ("Key or value of metadata", format!("{MAX_METADATA_TEXT} characters")),
         ("Calls in one answer of the history", history::PAGE.to_string()),
-        ("Frames waiting for one connection", orders::OUTBOX.to_string()),
+        ("Frames waiting for one connection", outbox::MOST_FRAMES.to_string()),
+        ("Their bytes", outbox::MOST_BYTES.to_string()),
         ("Session token", format!("{} s", sessions::TOKEN_LIFETIME.as_secs())),
         ("Pairing code", format!("{} min", PAIRING_LIFETIME.as_secs() / 60)),
         ("Enrolment token", format!("{} h", ENROLMENT_LIFETIME.as_secs() / 3600)),

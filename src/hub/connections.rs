@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::ws::Utf8Bytes;
-use tokio::sync::mpsc;
 use tracing::debug;
 
 use super::metrics::Metrics;
-use super::orders::{ConnectionId, Outgoing};
+use super::orders::ConnectionId;
+use super::outbox::{Outbox, Outgoing};
 use crate::ids::{DeviceId, SessionId};
 use crate::signaling::protocol::{HubFrame, Refusal, to_json};
 
@@ -26,7 +26,20 @@ pub struct Connections {
 struct Connection {
     device: DeviceId,
     /// None once it was too slow: its socket is being closed.
-    outbox: Option<mpsc::Sender<Outgoing>>,
+    outbox: Option<Outbox>,
+    /// Media sessions that were started on it.
+    sessions: Vec<SessionId>,
+}
+
+impl Connection {
+    fn push(&mut self, id: ConnectionId, outgoing: Outgoing, metrics: &Metrics) {
+        let Some(outbox) = &self.outbox else { return };
+        if outbox.push(outgoing).is_err() {
+            debug!(device = %self.device, connection = id.0, "connection too slow or closed");
+            self.outbox = None;
+            metrics.closed_slow();
+        }
+    }
 }
 
 impl Connections {
@@ -37,18 +50,24 @@ impl Connections {
     }
 
     /// Takes a socket into the table.
-    pub fn add(&mut self, device: DeviceId, outbox: mpsc::Sender<Outgoing>) -> ConnectionId {
+    pub fn add(&mut self, device: DeviceId, outbox: Outbox) -> ConnectionId {
         self.last += 1;
         let id = ConnectionId(self.last);
         self.of_device.entry(device.clone()).or_default().insert(id);
-        self.open.insert(id, Connection { device, outbox: Some(outbox) });
+        self.open.insert(id, Connection { device, outbox: Some(outbox), sessions: Vec::new() });
         id
     }
 
     /// Takes a socket out of the table. The device, if this was its last one.
     pub fn remove(&mut self, id: ConnectionId) -> Option<DeviceId> {
-        let Connection { device, .. } = self.open.remove(&id)?;
-        self.of_session.retain(|_, connection| *connection != id);
+        let Connection { device, sessions, .. } = self.open.remove(&id)?;
+        for session_id in sessions {
+            // Another window may have started it anew since.
+            let of_device = (session_id, device.clone());
+            if self.of_session.get(&of_device) == Some(&id) {
+                self.of_session.remove(&of_device);
+            }
+        }
         let connections = self.of_device.get_mut(&device)?;
         connections.remove(&id);
         if !connections.is_empty() {
@@ -83,16 +102,20 @@ impl Connections {
 
     /// Sends a frame to one socket.
     pub fn send(&mut self, id: ConnectionId, frame: &HubFrame) {
-        self.push(id, Outgoing::Frame(Utf8Bytes::from(to_json(frame))));
+        if let Some(connection) = self.open.get_mut(&id) {
+            connection.push(id, Outgoing::Frame(Utf8Bytes::from(to_json(frame))), &self.metrics);
+        }
     }
 
     /// Sends a frame to every socket of these devices. It is serialised once.
     pub fn send_all<'d>(&mut self, devices: impl IntoIterator<Item = &'d DeviceId>, frame: &HubFrame) {
         let mut text = None;
         for device in devices {
-            for id in self.of_device.get(device).cloned().into_iter().flatten() {
-                let text = text.get_or_insert_with(|| Utf8Bytes::from(to_json(frame)));
-                self.push(id, Outgoing::Frame(text.clone()));
+            for id in self.of_device.get(device).into_iter().flatten() {
+                if let Some(connection) = self.open.get_mut(id) {
+                    let text = text.get_or_insert_with(|| Utf8Bytes::from(to_json(frame)));
+                    connection.push(*id, Outgoing::Frame(text.clone()), &self.metrics);
+                }
             }
         }
     }
@@ -100,11 +123,19 @@ impl Connections {
     /// A device starts the media session of a call on this socket.
     pub fn start_session(&mut self, session_id: SessionId, device: &DeviceId, id: ConnectionId) {
         self.of_session.insert((session_id, device.clone()), id);
+        if let Some(connection) = self.open.get_mut(&id)
+            && !connection.sessions.contains(&session_id)
+        {
+            connection.sessions.push(session_id);
+        }
     }
 
     /// A device's media session of a call is over.
     pub fn end_session(&mut self, session_id: SessionId, device: &DeviceId) {
-        self.of_session.remove(&(session_id, device.clone()));
+        let Some(id) = self.of_session.remove(&(session_id, device.clone())) else { return };
+        if let Some(connection) = self.open.get_mut(&id) {
+            connection.sessions.retain(|session| *session != session_id);
+        }
     }
 
     /// Whether this socket speaks for its device in the media session: it started it, or the one that did is closed.
@@ -123,81 +154,96 @@ impl Connections {
 
     /// Says why, and closes every socket of a device.
     pub fn refuse(&mut self, device: &DeviceId, refusal: &Refusal) {
-        for id in self.of_device.get(device).cloned().into_iter().flatten() {
-            self.push(id, Outgoing::Refuse(refusal.clone()));
-            if let Some(connection) = self.open.get_mut(&id) {
+        for id in self.of_device.get(device).into_iter().flatten() {
+            if let Some(connection) = self.open.get_mut(id) {
+                connection.push(*id, Outgoing::Refuse(Box::new(refusal.clone())), &self.metrics);
                 connection.outbox = None;
             }
-        }
-    }
-
-    fn push(&mut self, id: ConnectionId, outgoing: Outgoing) {
-        let Some(connection) = self.open.get_mut(&id) else { return };
-        let Some(outbox) = &connection.outbox else { return };
-        if outbox.try_send(outgoing).is_err() {
-            debug!(device = %connection.device, connection = id.0, "connection too slow or closed");
-            connection.outbox = None;
-            self.metrics.closed_slow();
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
-    use crate::hub::orders::OUTBOX;
+    use crate::hub::outbox::{Inbox, MOST_FRAMES, outbox};
 
     fn device(word: &str) -> DeviceId {
         word.parse().expect("a word")
     }
 
+    /// Frames that wait.
+    fn waiting(inbox: &mut Inbox) -> usize {
+        let mut frames = 0;
+        while let Some(Some(_)) = inbox.next().now_or_never() {
+            frames += 1;
+        }
+        frames
+    }
+
     #[test]
     fn a_device_is_gone_with_its_last_socket() {
         let mut connections = Connections::default();
-        let (outbox, _inbox) = mpsc::channel(OUTBOX);
-        let first = connections.add(device("a"), outbox.clone());
-        let second = connections.add(device("a"), outbox);
+        let (first, _inbox) = outbox();
+        let first = connections.add(device("a"), first);
+        let (second, _inbox) = outbox();
+        let second = connections.add(device("a"), second);
         assert_eq!(connections.remove(first), None);
         assert!(connections.is_connected(&device("a")));
         assert_eq!(connections.remove(second), Some(device("a")));
         assert_eq!(connections.remove(second), None);
     }
 
-    #[test]
-    fn a_slow_socket_is_closed_and_nobody_waits_for_it() {
+    #[tokio::test]
+    async fn a_slow_socket_is_closed_and_nobody_waits_for_it() {
         let mut connections = Connections::default();
-        let (outbox, mut slow) = mpsc::channel(OUTBOX);
-        connections.add(device("slow"), outbox);
-        let (outbox, mut quick) = mpsc::channel(OUTBOX);
-        connections.add(device("quick"), outbox);
+        let (slow_in, mut slow) = outbox();
+        connections.add(device("slow"), slow_in);
+        let (quick_in, mut quick) = outbox();
+        connections.add(device("quick"), quick_in);
         let both = [device("quick"), device("slow")];
-        for _ in 0..=OUTBOX {
+        for _ in 0..=MOST_FRAMES {
             connections.send_all(&both, &HubFrame::Pong {});
-            assert!(quick.try_recv().is_ok());
+            assert_eq!(waiting(&mut quick), 1);
         }
-        let mut frames = 0;
-        while slow.try_recv().is_ok() {
-            frames += 1;
-        }
-        assert_eq!(frames, OUTBOX);
-        assert!(matches!(slow.try_recv(), Err(mpsc::error::TryRecvError::Disconnected)));
+        assert_eq!(waiting(&mut slow), MOST_FRAMES);
+        assert!(slow.next().await.is_none(), "it is closed after that");
     }
 
     #[test]
     fn signals_go_to_the_window_that_started_the_session() {
         let mut connections = Connections::default();
-        let (outbox, mut first) = mpsc::channel(OUTBOX);
-        let first_id = connections.add(device("a"), outbox);
-        let (outbox, mut second) = mpsc::channel(OUTBOX);
-        let second_id = connections.add(device("a"), outbox);
+        let (first_in, mut first) = outbox();
+        let first_id = connections.add(device("a"), first_in);
+        let (second_in, mut second) = outbox();
+        let second_id = connections.add(device("a"), second_in);
         let call = SessionId::from_random([1; 16]);
         connections.start_session(call, &device("a"), second_id);
         connections.send_signal(call, &device("a"), &HubFrame::Pong {});
-        assert!(first.try_recv().is_err() && second.try_recv().is_ok());
+        assert_eq!((waiting(&mut first), waiting(&mut second)), (0, 1));
         assert!(!connections.speaks(call, &device("a"), first_id));
         connections.remove(second_id);
         assert!(connections.speaks(call, &device("a"), first_id));
         connections.send_signal(call, &device("a"), &HubFrame::Pong {});
-        assert!(first.try_recv().is_ok());
+        assert_eq!(waiting(&mut first), 1);
+    }
+
+    #[test]
+    fn a_session_stays_with_the_window_that_started_it_last() {
+        let mut connections = Connections::default();
+        let (first, _first) = outbox();
+        let first = connections.add(device("a"), first);
+        let (second, _second) = outbox();
+        let second = connections.add(device("a"), second);
+        let call = SessionId::from_random([1; 16]);
+        connections.start_session(call, &device("a"), first);
+        connections.start_session(call, &device("a"), second);
+        connections.remove(first);
+        assert!(connections.speaks(call, &device("a"), second));
+        assert_eq!(connections.of_session.len(), 1);
+        connections.remove(second);
+        assert_eq!(connections.of_session.len(), 0);
     }
 }

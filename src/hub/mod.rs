@@ -29,6 +29,7 @@ pub mod metrics;
 pub mod observer;
 pub mod orders;
 pub mod own;
+pub mod outbox;
 pub mod patience;
 pub mod push;
 pub mod server;

@@ -3,20 +3,16 @@
 
 use std::sync::Arc;
 
-use axum::extract::ws::Utf8Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::auth::read_credential;
 use super::directory::Directory;
+use super::outbox::Outbox;
 use crate::ids::{DeviceId, SessionId};
 use crate::signaling::identity::Me;
 use crate::signaling::protocol::{
     Call, ClientFrame, DoorNotice, ErrorCode, Refusal, Seen, Still, VerbAnswer, VerbRequest,
 };
-
-/// Frames that wait for one connection. One that is slower is closed, so that nobody else waits for it. A door with four
-/// viewers gets some hundred candidates in one moment; they take memory only while they wait.
-pub const OUTBOX: usize = 256;
 
 /// Orders that wait for the loop.
 const ORDERS: usize = 1024;
@@ -24,15 +20,6 @@ const ORDERS: usize = 1024;
 /// One connection of a device, numbered by the loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConnectionId(pub u64);
-
-/// What the loop sends to a connection. A closed channel means: close the socket.
-#[derive(Debug, Clone)]
-pub enum Outgoing {
-    /// A frame, serialised once for all its recipients.
-    Frame(Utf8Bytes),
-    /// Say why, and close.
-    Refuse(Refusal),
-}
 
 /// What is asked of the loop.
 #[derive(Debug)]
@@ -44,7 +31,7 @@ pub enum Order {
         /// What the device saw of each call it knows.
         seen: Vec<Seen>,
         /// Where its frames go.
-        outbox: mpsc::Sender<Outgoing>,
+        outbox: Outbox,
         /// The connection's number.
         answer: oneshot::Sender<Result<ConnectionId, Refusal>>,
     },

@@ -18,14 +18,14 @@ const TOKENS_PER_DEVICE: usize = 4;
 /// The tokens that were issued.
 #[derive(Debug, Default)]
 pub struct Sessions {
-    tokens: BTreeMap<(SessionId, DeviceId), Vec<(SecretHash, Moment)>>,
+    tokens: BTreeMap<SessionId, BTreeMap<DeviceId, Vec<(SecretHash, Moment)>>>,
 }
 
 impl Sessions {
     /// Issues a token for this device and call.
     pub fn issue(&mut self, now: Moment, session_id: SessionId, device: &DeviceId) -> Redacted<String> {
         let (token, hash) = auth::make_session_token();
-        let tokens = self.tokens.entry((session_id, device.clone())).or_default();
+        let tokens = self.tokens.entry(session_id).or_default().entry(device.clone()).or_default();
         tokens.retain(|(_, expires)| *expires > now);
         if tokens.len() == TOKENS_PER_DEVICE {
             tokens.remove(0);
@@ -38,18 +38,18 @@ impl Sessions {
     #[must_use]
     pub fn accepts(&self, now: Moment, session_id: SessionId, device: &DeviceId, token: &str) -> bool {
         let Some(hash) = auth::read_session_token(token) else { return false };
-        let tokens = self.tokens.get(&(session_id, device.clone()));
+        let tokens = self.tokens.get(&session_id).and_then(|of_call| of_call.get(device));
         tokens.into_iter().flatten().any(|(known, expires)| known.matches(&hash) && *expires > now)
     }
 
     /// The call is over: its tokens are worth nothing.
     pub fn forget_call(&mut self, session_id: SessionId) {
-        self.tokens.retain(|(session, _), _| *session != session_id);
+        self.tokens.remove(&session_id);
     }
 
     /// The device is not what it was: its tokens are worth nothing.
     pub fn forget_device(&mut self, device: &DeviceId) {
-        self.tokens.retain(|(_, owner), _| owner != device);
+        self.tokens.values_mut().for_each(|of_call| drop(of_call.remove(device)));
     }
 }
 

@@ -11,14 +11,15 @@ use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgr
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::debug;
 
 use super::answer::Refused;
 use super::interface::{Interface, bearer};
 use super::limits::Bucket;
-use super::orders::{ConnectionId, OUTBOX, Order, Outgoing, unauthorized};
+use super::metrics::Metrics;
+use super::orders::{ConnectionId, Handle, Order, unauthorized};
+use super::outbox::{Inbox, Outgoing, outbox};
 use super::server::Peer;
 use crate::clock;
 use crate::ids::DeviceId;
@@ -70,37 +71,47 @@ pub async fn open(
         .max_write_buffer_size(MOST_UNWRITTEN)
         .max_frame_size(MAX_FRAME)
         .max_message_size(MAX_FRAME)
-        .on_upgrade(move |socket| serve(interface, peer, shown, socket))
+        // A task of its own: the one of the upgrade carries what only the handshake needed.
+        .on_upgrade(move |socket| async move { drop(tokio::spawn(serve(interface, peer, shown, socket))) })
 }
 
+/// What does not last as long as the socket is boxed: a device that is online and silent keeps no memory for it.
 async fn serve(interface: Interface, peer: Peer, shown: Option<DeviceId>, mut socket: WebSocket) {
-    let greeted = match timeout(HELLO, greeting(&mut socket)).await {
+    let silence = silence(interface.heartbeat);
+    let (handle, metrics) = (interface.handle.clone(), interface.metrics.clone());
+    let (connection, inbox) = match Box::pin(greet(interface, peer, shown, &mut socket)).await {
+        Ok(connected) => connected,
+        Err(refusal) => return Box::pin(refuse(&metrics, &mut socket, refusal)).await,
+    };
+    let end = exchange_frames(&handle, silence, connection, inbox, &mut socket).await;
+    Box::pin(async {
+        handle.tell(Order::Disconnect(connection)).await;
+        match end {
+            End::Lost => {}
+            End::HubCloses => farewell(&mut socket, close_code::AWAY).await,
+            End::Refused(refusal) => refuse(&metrics, &mut socket, *refusal).await,
+        }
+    })
+    .await;
+}
+
+/// A heartbeat may be a little late, and one may be lost.
+fn silence(heartbeat: Duration) -> Duration {
+    heartbeat * 2 + Duration::from_secs(2)
+}
+
+async fn greet(
+    interface: Interface,
+    peer: Peer,
+    shown: Option<DeviceId>,
+    socket: &mut WebSocket,
+) -> Result<(ConnectionId, Inbox), Refusal> {
+    let greeted = match timeout(HELLO, greeting(socket)).await {
         Ok(greeted) => greeted,
         Err(_) => Err(bad("no `hello` came within 5 s")),
     };
-    let connected = match greeted.and_then(|hello| hello.identify(&interface, &peer, shown)) {
-        Ok((device, seen)) => connect(&interface, device, seen).await,
-        Err(refusal) => Err(refusal),
-    };
-    let (connection, inbox) = match connected {
-        Ok(connected) => connected,
-        Err(refusal) => return refuse(&interface, &mut socket, refusal).await,
-    };
-    let end = exchange_frames(&interface, connection, inbox, &mut socket).await;
-    interface.handle.tell(Order::Disconnect(connection)).await;
-    match end {
-        End::Lost => {}
-        End::HubCloses => farewell(&mut socket, close_code::AWAY).await,
-        End::Refused(refusal) => refuse(&interface, &mut socket, refusal).await,
-    }
-}
-
-async fn connect(
-    interface: &Interface,
-    device: DeviceId,
-    seen: Vec<Seen>,
-) -> Result<(ConnectionId, mpsc::Receiver<Outgoing>), Refusal> {
-    let (outbox, inbox) = mpsc::channel(OUTBOX);
+    let (device, seen) = greeted?.identify(&interface, &peer, shown)?;
+    let (outbox, inbox) = outbox();
     let connection = interface.handle.ask(|answer| Order::Connect { device, seen, outbox, answer }).await?;
     Ok((connection, inbox))
 }
@@ -159,23 +170,28 @@ enum End {
     /// The hub stops, or the peer is too slow.
     HubCloses,
     /// With words.
-    Refused(Refusal),
+    Refused(Box<Refusal>),
+}
+
+impl End {
+    fn refused(refusal: Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
 }
 
 async fn exchange_frames(
-    interface: &Interface,
+    handle: &Handle,
+    silence: Duration,
     connection: ConnectionId,
-    mut inbox: mpsc::Receiver<Outgoing>,
+    mut inbox: Inbox,
     socket: &mut WebSocket,
 ) -> End {
-    // A heartbeat may be a little late, and one may be lost.
-    let silence = interface.heartbeat * 2 + Duration::from_secs(2);
     let mut silent_at = Instant::now() + silence;
     let mut bucket = Bucket::new(RATE.0, RATE.1);
     let mut pause: Option<Instant> = None;
     loop {
         tokio::select! {
-            outgoing = inbox.recv() => match outgoing {
+            outgoing = inbox.next() => match outgoing {
                 Some(Outgoing::Frame(text)) => {
                     if !matches!(timeout(WRITE, socket.send(Message::Text(text))).await, Ok(Ok(()))) {
                         return End::Lost;
@@ -187,12 +203,12 @@ async fn exchange_frames(
             () = sleep_until(pause.unwrap_or(silent_at)), if pause.is_some() => pause = None,
             incoming = timeout_at(silent_at, socket.recv()), if pause.is_none() => {
                 let Ok(incoming) = incoming else {
-                    return End::Refused(bad("no frame for too long; send `ping` at every heartbeat"));
+                    return End::refused(bad("no frame for too long; send `ping` at every heartbeat"));
                 };
                 silent_at = Instant::now() + silence;
                 pause = bucket.spend(clock::now()).map(|rest| Instant::now() + rest);
                 match read_frame(incoming) {
-                    Incoming::Frame(frame) => interface.handle.tell(Order::Frame(connection, frame)).await,
+                    Incoming::Frame(frame) => handle.tell(Order::Frame(connection, frame)).await,
                     Incoming::Nothing => {}
                     Incoming::End(end) => return end,
                 }
@@ -211,8 +227,8 @@ fn read_frame(incoming: Option<Result<Message, axum::Error>>) -> Incoming {
     match incoming {
         Some(Ok(Message::Text(text))) => read_text(&text),
         Some(Ok(Message::Ping(_) | Message::Pong(_))) => Incoming::Nothing,
-        Some(Ok(Message::Binary(_))) => Incoming::End(End::Refused(bad("a binary frame; frames are JSON text"))),
-        Some(Err(error)) => Incoming::End(End::Refused(unreadable(&error))),
+        Some(Ok(Message::Binary(_))) => Incoming::End(End::refused(bad("a binary frame; frames are JSON text"))),
+        Some(Err(error)) => Incoming::End(End::refused(unreadable(&error))),
         Some(Ok(Message::Close(_))) | None => Incoming::End(End::Lost),
     }
 }
@@ -232,7 +248,7 @@ fn read_text(text: &str) -> Incoming {
             debug!("a frame of an unknown type is passed over");
             Incoming::Nothing
         }
-        Err(error) => Incoming::End(End::Refused(bad(format!("the frame is not as documented: {error}")))),
+        Err(error) => Incoming::End(End::refused(bad(format!("the frame is not as documented: {error}")))),
     }
 }
 
@@ -247,8 +263,8 @@ fn unreadable(error: &axum::Error) -> Refusal {
     Refusal::new(ErrorCode::ErrPayloadTooLarge, format!("a frame is larger than {MAX_FRAME} bytes, or not well formed"))
 }
 
-async fn refuse(interface: &Interface, socket: &mut WebSocket, error: Refusal) {
-    interface.metrics.refused(error.code);
+async fn refuse(metrics: &Metrics, socket: &mut WebSocket, error: Refusal) {
+    metrics.refused(error.code);
     let code = match error.code {
         ErrorCode::ErrPayloadTooLarge => close_code::SIZE,
         _other => close_code::POLICY,

@@ -17,7 +17,8 @@ use super::ice;
 use super::log::Log;
 use super::metrics::Metrics;
 use super::observer::Observer;
-use super::orders::{ConnectionId, Order, Outgoing, unauthorized};
+use super::orders::{ConnectionId, Order, unauthorized};
+use super::outbox::Outbox;
 use super::push::Push;
 use super::sessions::{Sessions, TOKEN_LIFETIME};
 use super::stills::Stills;
@@ -29,6 +30,9 @@ use crate::signaling::protocol::{
     Call, CallStatus, CallType, ClientFrame, DoorNotice, ErrorCode, HubFrame, Leg, Metadata, PROTOCOL_VERSION,
     Receiver, Refusal, RejectStatus, Role, Seen, SessionToken, Signal, Still, Trace, Verb, VerbAnswer, VerbRequest,
 };
+
+/// How often the log is rid of the entries of calls that are forgotten: seldom, for it looks at every call of ten minutes.
+const SWEEP: Duration = Duration::from_mins(1);
 
 /// What the loop is told once.
 #[derive(Debug, Clone)]
@@ -57,6 +61,8 @@ pub struct Switchboard {
     /// Calls that have entries in the log.
     logged: BTreeSet<SessionId>,
     observer: Observer,
+    /// When to look which of them are forgotten.
+    sweep_at: Moment,
     settings: Settings,
 }
 
@@ -75,9 +81,21 @@ impl Switchboard {
         let known = directory.borrow().clone();
         let (connections, sessions) = (Connections::new(metrics.clone()), Sessions::default());
         let observer = Observer::new(metrics.clone());
-        let stills = Stills::default();
-        let mut board =
-            Self { exchange, connections, sessions, stills, directory, known, log, push, logged, observer, settings };
+        let (stills, sweep_at) = (Stills::default(), clock::now() + SWEEP);
+        let mut board = Self {
+            exchange,
+            connections,
+            sessions,
+            stills,
+            directory,
+            known,
+            log,
+            push,
+            logged,
+            observer,
+            sweep_at,
+            settings,
+        };
         let open = board.exchange.open_calls();
         board.observer.took_up(open.len());
         if !open.is_empty() {
@@ -201,7 +219,10 @@ impl Switchboard {
                 self.append(session_id, change);
             }
         }
-        self.forget_entries();
+        if clock::now() >= self.sweep_at {
+            self.sweep_at = clock::now() + SWEEP;
+            self.forget_entries();
+        }
     }
 
     fn forget_entries(&mut self) {
@@ -217,12 +238,7 @@ impl Switchboard {
 
     // ----------------------------------------------------------------------------------------------------- connections
 
-    fn connect(
-        &mut self,
-        device: &DeviceId,
-        seen: &[Seen],
-        outbox: mpsc::Sender<Outgoing>,
-    ) -> Result<ConnectionId, Refusal> {
+    fn connect(&mut self, device: &DeviceId, seen: &[Seen], outbox: Outbox) -> Result<ConnectionId, Refusal> {
         let leg = self.leg(device)?;
         let connection = self.connections.add(device.clone(), outbox);
         let welcome = HubFrame::Welcome {
