@@ -1,0 +1,55 @@
+//! Figures of a process and of a series, and the room for sockets.
+
+use std::fs;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// The kernel tells times to programs in hundredths of a second, whatever it counts in itself (proc_pid_stat(5)).
+const TICKS: f64 = 100.0;
+
+/// Resident set, in kB.
+pub fn rss(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("every process has one");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+/// Seconds of CPU, its own and the kernel's for it.
+pub fn cpu(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+    let fields: Vec<_> = stat.rsplit_once(')').expect("its name is in brackets").1.split_whitespace().collect();
+    let ticks = |index: usize| fields[index].parse::<f64>().expect("a number");
+    (ticks(11) + ticks(12)) / TICKS
+}
+
+/// The exponent with which y grows over x: the slope of the logarithms.
+pub fn exponent(points: &[(f64, f64)]) -> String {
+    if points.len() < 3 {
+        return "(needs three sizes)".to_owned();
+    }
+    let logs: Vec<_> = points.iter().map(|(x, y)| (x.ln(), y.max(1e-9).ln())).collect();
+    let count = logs.len() as f64;
+    let mean = |part: fn(&(f64, f64)) -> f64| logs.iter().map(part).sum::<f64>() / count;
+    let (x, y) = (mean(|point| point.0), mean(|point| point.1));
+    let above: f64 = logs.iter().map(|point| (point.0 - x) * (point.1 - y)).sum();
+    let below: f64 = logs.iter().map(|point| (point.0 - x).powi(2)).sum();
+    format!("{:.3}", above / below)
+}
+
+/// Raises the limit of open files, for this process and those it starts. What is possible.
+pub fn room_for_sockets(wanted: u64) -> u64 {
+    let now = getrlimit(Resource::Nofile);
+    let enough = |limit: Option<u64>| limit.is_none_or(|limit| limit >= wanted);
+    if enough(now.current) {
+        return wanted;
+    }
+    // Above the hard limit only root can go.
+    let raised =
+        Rlimit { current: Some(wanted), maximum: if enough(now.maximum) { now.maximum } else { Some(wanted) } };
+    if setrlimit(Resource::Nofile, raised).is_ok() {
+        return wanted;
+    }
+    let most = now.maximum.unwrap_or(wanted);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum: now.maximum });
+    most
+}
