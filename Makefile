@@ -8,13 +8,14 @@ TEST := $(shell command -v cargo-nextest >/dev/null && echo "nextest run --no-fa
 # Pinned: what is built today is built the same next year.
 CARGO_DEB := 3.8.0
 
-.PHONY: help demo demo-lan test test-quick test-hardware browser-modules bench check manual deb deb-arm64 deb-armhf test-packages test-packages-quick
+.PHONY: help demo demo-lan test test-quick soak-hub test-hardware browser-modules bench check manual deb deb-arm64 deb-armhf test-packages test-packages-quick
 
 help:
 	@echo "make demo        hub, simulated door and app on this machine: installs what is missing, builds, runs"
 	@echo "make demo-lan    the same for a phone in the same network, with a certificate it makes"
 	@echo "make test        installs what is missing and runs every test"
 	@echo "make test-quick  the tests that need neither GStreamer nor a browser"
+	@echo "make soak-hub    the hub with a crowd of 8,000, half-finished handshakes by the thousand, floods (some minutes)"
 	@echo "make test-hardware  the arm64 package in a virtual machine with the kernel's real drivers (as root; the first time long)"
 	@echo "make deb         Debian packages of station and hub for this machine, in target/debian"
 	@echo "make deb-arm64   the same for a 64-bit Raspberry Pi, in a clean chroot (as root); see cross/README.md"
@@ -42,6 +43,11 @@ browser-modules:
 test-quick:
 	@.ci/setup build
 	@cargo $(TEST) --no-default-features
+
+# As many as a large building has. Every socket has both its ends on this machine.
+soak-hub:
+	@.ci/setup build
+	@ulimit -n "$$(ulimit -Hn)"; DOORWARD_CROWD=8000 cargo test --no-default-features --release --test hub_crowd -- --nocapture --test-threads=1
 
 bench:
 	@.ci/setup build run

@@ -163,9 +163,10 @@ pub async fn run_with_pulse(
     let copies = Copies::open(state)?;
     let interface = Interface::new(handle, desk, history, copies, office, config.server.heartbeat, metrics);
 
-    let watchers = watchers(&config, &interface).await?;
-    let (listener, address) = bind("server.listen", listen).await?;
+    let watchers = watchers(&config, &interface)?;
+    let (listener, address) = bind("server.listen", listen)?;
     let max_connections = config.server.max_connections;
+    server::make_room(max_connections);
     let server = Server { listener, tls, router: http::router(interface), max_connections };
 
     let (stop, stopped) = oneshot::channel();
@@ -187,19 +188,19 @@ pub async fn run_with_pulse(
     Ok(())
 }
 
-async fn bind(key: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), HubError> {
+fn bind(key: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), HubError> {
     let failed = |error| HubError::Listen { key, address, error };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let listener = server::listen(address).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
 }
 
 /// The listener for monitoring, if there is one. What it gives back never ends.
-async fn watchers(config: &HubConfig, interface: &Interface) -> Result<impl Future<Output = ()> + use<>, HubError> {
+fn watchers(config: &HubConfig, interface: &Interface) -> Result<impl Future<Output = ()> + use<>, HubError> {
     let server = match &config.metrics {
         None => None,
         Some(table) => {
-            let (listener, address) = bind("metrics.listen", table.listen).await?;
+            let (listener, address) = bind("metrics.listen", table.listen)?;
             info!(%address, "figures for monitoring");
             Some(Server { listener, tls: None, router: health::router(interface.clone()), max_connections: WATCHERS })
         }

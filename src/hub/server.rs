@@ -1,6 +1,7 @@
 //! The listening socket: connections in, with a limit to their number and a deadline for everything they do, TLS where there
 //! is a certificate, and HTTP/1.1 with bounded heads on top. Knows no path and no verb.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +13,9 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -31,6 +33,16 @@ const MAX_HEADERS: usize = 64;
 
 /// A peer that acknowledges nothing for this long is gone.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+
+/// Connections that wait to be accepted: a building that comes back at once. (The kernel may allow fewer: net.core.somaxconn.)
+const BACKLOG: u32 = 4096;
+
+/// Bytes that the kernel keeps for a peer that does not read; it counts twice as much, for its own book-keeping. What it
+/// would choose itself grows to megabytes, of each.
+const UNREAD: usize = 128 * 1024;
+
+/// Descriptors for everything that is no connection.
+const DESCRIPTORS: u64 = 128;
 
 /// After this long without a word the kernel asks whether the peer is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
@@ -54,6 +66,34 @@ pub struct Server {
     pub router: Router,
     /// Connections at one time.
     pub max_connections: usize,
+}
+
+/// Listens.
+///
+/// # Errors
+/// The address cannot be had.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A hub that starts again does not wait for what the kernel remembers of the last one.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Asks for as many descriptors as connections need: many systems give a program 1024 until it asks.
+pub fn make_room(max_connections: usize) {
+    let wanted = u64::try_from(max_connections).unwrap_or(u64::MAX).saturating_add(DESCRIPTORS);
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    let allowed = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    // A sandbox may forbid to ask; what counts is what is there in the end.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(allowed), maximum: limit.maximum });
+    let current = getrlimit(Resource::Nofile).current;
+    if current.is_some_and(|current| current < wanted) {
+        warn!(max_connections, descriptors = ?current, "fewer open files are allowed than max-connections needs");
+    }
 }
 
 impl Server {
@@ -148,6 +188,7 @@ fn tune(stream: &TcpStream) {
         sockopt::set_socket_keepalive(stream, true)?;
         sockopt::set_tcp_keepidle(stream, KEEPALIVE)?;
         sockopt::set_tcp_user_timeout(stream, unacknowledged)?;
+        sockopt::set_socket_send_buffer_size(stream, UNREAD)?;
         Ok(())
     });
     if let Err(error) = tuned {
