@@ -196,18 +196,18 @@ impl Crowd {
             r#"{{"key":"{key}","receiverType":"group","receiver":"{group}","type":"video","metadata":{{"button":"{group}"}}}}"#
         );
         let begun = Instant::now();
-        let (answer, last) =
-            tokio::join!(door.post("/v1/calls", &body), self.arrived.all(&self.arrived.rings, self.size));
-        let (status, answer) = answer.expect("the hub answers");
+        let (status, answer) = door.post("/v1/calls", &body).await.expect("the hub answers");
         assert_eq!(status, 200, "{}", String::from_utf8_lossy(&answer));
+        let last = self.arrived.all(&self.arrived.rings, self.size).await;
         (last - begun, super::session_of(&answer))
     }
 
     pub async fn cancel(&self, door: &mut Verbs, session: &str, key: &str) {
         let body = format!(r#"{{"key":"{key}-end","status":"cancelled"}}"#);
         let path = format!("/v1/calls/{session}/reject");
-        let (answer, _) = tokio::join!(door.post(&path, &body), self.arrived.all(&self.arrived.ends, self.size));
-        assert_eq!(answer.expect("the hub answers").0, 200);
+        let (status, answer) = door.post(&path, &body).await.expect("the hub answers");
+        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&answer));
+        self.arrived.all(&self.arrived.ends, self.size).await;
     }
 
     async fn publish(&self, publisher: &mut Socket, subject: &str, message: &[u8]) -> Duration {
