@@ -178,7 +178,10 @@ impl Crowd {
             tokio::task::spawn_local(async move {
                 let mut message = Vec::new();
                 while let Ok(frame) = socket.frame().await {
-                    message.extend(frame);
+                    // It asks once how long the way is, and needs no answer.
+                    if frame != b"PING\r\n" {
+                        message.extend(frame);
+                    }
                     if message.starts_with(b"MSG ") && message.ends_with(b"x\r\n") {
                         message.clear();
                         arrived.count(&arrived.rings, size);
