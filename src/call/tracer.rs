@@ -209,9 +209,9 @@ mod tests {
     fn every_step_of_a_call_has_its_time_and_only_the_first_counts() {
         let session_id = SessionId::from_random([1; 16]);
         let mut desk = rings();
-        desk.told(1015, EventKind::CallDelivered { delivered: 0, notified: 1, members: 2 });
-        desk.told(1020, EventKind::CallDelivered { delivered: 1, notified: 0, members: 2 });
-        desk.told(1900, EventKind::CallDelivered { delivered: 2, notified: 0, members: 2 });
+        desk.told(1015, EventKind::CallDelivered { delivered: 0, notified: 1, members: 2, undisturbed: 0 });
+        desk.told(1020, EventKind::CallDelivered { delivered: 1, notified: 0, members: 2, undisturbed: 0 });
+        desk.told(1900, EventKind::CallDelivered { delivered: 2, notified: 0, members: 2, undisturbed: 0 });
         desk.told(1100, EventKind::CallViewed { viewer: leg("anna") });
         desk.happens(1300, Event::MediaConnected { session_id, peer: PeerId(1) });
         desk.tracer.flowed(Moment::from_millis(1310), session_id, Flow::Picture);
