@@ -92,6 +92,10 @@ word_id! {
     DeviceId
 }
 word_id! {
+    /// Somebody who administers the hub by REST. No user: they have no part in calls.
+    AdministratorId
+}
+word_id! {
     /// A button of the door, as named in `door.toml`.
     ButtonId
 }

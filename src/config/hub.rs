@@ -109,6 +109,9 @@ pub struct HistoryTable {
     /// How long the still pictures of calls; zero for not at all.
     #[serde(deserialize_with = "value::duration")]
     pub keep_stills: Duration,
+    /// How long the hub's audit trail and its copies of the doors' audit logs are kept.
+    #[serde(deserialize_with = "value::duration")]
+    pub keep_audit: Duration,
 }
 
 impl Default for ServerTable {
@@ -136,7 +139,12 @@ impl Default for MetricsTable {
 
 impl Default for HistoryTable {
     fn default() -> Self {
-        Self { keep: Duration::from_secs(90 * 86_400), max_calls: 10_000, keep_stills: Duration::ZERO }
+        Self {
+            keep: Duration::from_secs(90 * 86_400),
+            max_calls: 10_000,
+            keep_stills: Duration::ZERO,
+            keep_audit: Duration::from_secs(365 * 86_400),
+        }
     }
 }
 

@@ -3,8 +3,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rusqlite::{Connection, params};
+use serde::Serialize;
 
 use super::store::{self, Commit, StoreError};
 use crate::audit::{Event, Fault, LONGEST_LINE, Line};
@@ -53,6 +55,7 @@ impl From<rusqlite::Error> for AuditError {
 #[derive(Debug, Clone)]
 pub struct Copies {
     connection: Arc<Mutex<Connection>>,
+    keep: Duration,
 }
 
 /// The file in a state directory.
@@ -62,14 +65,14 @@ pub fn path(state_directory: &Path) -> PathBuf {
 }
 
 impl Copies {
-    /// Opens them.
+    /// Opens them; lines that came longer ago than `keep` are forgotten.
     ///
     /// # Errors
     /// The database cannot be used.
-    pub fn open(state_directory: &Path) -> Result<Self, StoreError> {
+    pub fn open(state_directory: &Path, keep: Duration) -> Result<Self, StoreError> {
         store::make_directory(state_directory)?;
         let connection = store::open(&path(state_directory), Commit::Awaited, &MIGRATIONS)?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)) })
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), keep })
     }
 
     /// Keeps lines of a door; those that are kept already are passed over. What residents and operator are to be told of the
@@ -102,9 +105,39 @@ impl Copies {
                 ORDER BY kept_at DESC LIMIT 1 OFFSET ?2), 0)",
             params![door.as_str(), MOST_OF_A_DOOR],
         )?;
+        let oldest = clock::wall().saturating_sub(u64::try_from(self.keep.as_millis()).unwrap_or(u64::MAX));
+        transaction.execute("DELETE FROM lines WHERE kept_at < ?1", [oldest])?;
         transaction.commit()?;
         Ok(notices)
     }
+
+    /// The latest lines that came before a time, of one door or of all, the latest first.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn page(&self, door: Option<&str>, before: Option<u64>, limit: u32) -> Result<Vec<Kept>, StoreError> {
+        let before = before.and_then(|time| i64::try_from(time).ok()).unwrap_or(i64::MAX);
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut statement = connection.prepare_cached(
+            "SELECT door, kept_at, line FROM lines WHERE kept_at < ?1 AND (?2 IS NULL OR door = ?2)
+             ORDER BY kept_at DESC, number DESC LIMIT ?3",
+        )?;
+        let kept = |row: &rusqlite::Row<'_>| Ok(Kept { door: row.get(0)?, kept_at: row.get(1)?, line: row.get(2)? });
+        let rows = statement.query_map(params![before, door, limit], kept)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+/// A line, as it was kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Kept {
+    /// Of which door.
+    pub door: String,
+    /// When it came, milliseconds since 1970.
+    pub kept_at: u64,
+    /// The line itself.
+    pub line: String,
 }
 
 /// Every line of a door, or of all, the oldest log first.
@@ -149,7 +182,7 @@ mod tests {
     #[test]
     fn lines_are_kept_once_and_tell_once() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let copies = Copies::open(directory.path()).expect("an empty directory");
+        let copies = Copies::open(directory.path(), Duration::from_secs(3600)).expect("an empty directory");
         let (front, back): (Uid, Uid) = ("front".parse().expect("a word"), "back".parse().expect("a word"));
         let mut chain = Chain::begin(BootId::from_random([1; 16]));
         let tamper = Event::Tamper { active: true };

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::clock;
-use crate::ids::{DeviceId, SessionId};
+use crate::ids::{AdministratorId, DeviceId, SessionId};
 use crate::redacted::Redacted;
 
 /// Crockford's base 32: no I, L, O, U, and those that people type for 1 and 0 are understood.
@@ -19,6 +19,7 @@ const CODE_ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const CODE_LENGTH: usize = 10;
 
 const CREDENTIAL_PREFIX: &str = "dw1.";
+const ADMINISTRATOR_PREFIX: &str = "dwa1.";
 const ENROLMENT_PREFIX: &str = "dwe1.";
 
 /// SHA-256 of a secret. The secrets have 50 to 256 random bits and no dictionary, so a slow hash would protect nothing.
@@ -80,6 +81,21 @@ pub fn make_credential(device: &DeviceId) -> (Redacted<String>, SecretHash) {
     let secret: [u8; 32] = clock::random();
     let text = format!("{CREDENTIAL_PREFIX}{device}.{}", BASE64URL_NOPAD.encode(&secret));
     (Redacted::new(text), SecretHash::of(&secret))
+}
+
+/// Makes up an administrator's credential: the text they will show, and the hash to keep.
+#[must_use]
+pub fn make_administrator_credential(id: &AdministratorId) -> (Redacted<String>, SecretHash) {
+    let secret: [u8; 32] = clock::random();
+    let text = format!("{ADMINISTRATOR_PREFIX}{id}.{}", BASE64URL_NOPAD.encode(&secret));
+    (Redacted::new(text), SecretHash::of(&secret))
+}
+
+/// Reads `dwa1.<administrator>.<secret>`. Nothing if it is anything else.
+#[must_use]
+pub fn read_administrator_credential(text: &str) -> Option<(AdministratorId, SecretHash)> {
+    let (id, secret) = text.strip_prefix(ADMINISTRATOR_PREFIX)?.rsplit_once('.')?;
+    Some((id.parse().ok()?, SecretHash::of(&decode_256(secret)?)))
 }
 
 /// Makes up a one-time code that a person can type: the text, in two groups, and the hash to keep.

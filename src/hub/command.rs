@@ -17,7 +17,8 @@ use crate::config::Configuration;
 use crate::config::hub::HubConfig;
 use crate::config::value::{format_duration, parse_duration};
 use crate::daemon::{logging, notify, signals};
-use crate::ids::{DeviceId, Guid, Uid};
+use crate::ids::{AdministratorId, DeviceId, Guid, Uid};
+use crate::signaling::protocol::Receiver;
 use crate::signaling::rules::QuietHours;
 
 /// Wrong words, or something that is not there.
@@ -51,6 +52,9 @@ enum Subject {
     /// Phones and door stations
     #[command(subcommand)]
     Device(DeviceCommand),
+    /// Those who administer by REST and in the browser
+    #[command(subcommand)]
+    Administrator(AdministratorCommand),
     /// Print the hub's copies of the doors' audit logs, for `doorward audit`
     Audit {
         /// Of this door alone
@@ -157,6 +161,27 @@ enum GroupCommand {
     },
 }
 
+/// A group or a user.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Whom {
+    /// A group
+    #[arg(long, value_name = "GUID")]
+    group: Option<Guid>,
+    /// A user alone
+    #[arg(long, value_name = "UID")]
+    user: Option<Uid>,
+}
+
+impl Whom {
+    fn receiver(self) -> Receiver {
+        match (self.group, self.user) {
+            (Some(guid), _) => Receiver::Group(guid),
+            (None, user) => Receiver::User(user.expect("the command line asks for one of them")),
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum DoorCommand {
     /// Add a door
@@ -173,6 +198,23 @@ enum DoorCommand {
         #[arg(long = "user", value_name = "UID")]
         users: Vec<Uid>,
     },
+    /// Let a door ring a group or a user from now on
+    Allow {
+        /// Which door
+        uid: Uid,
+        #[command(flatten)]
+        whom: Whom,
+        /// Who answers may not open the door
+        #[arg(long)]
+        no_open: bool,
+    },
+    /// Take a group or a user off a door
+    Deny {
+        /// Which door
+        uid: Uid,
+        #[command(flatten)]
+        whom: Whom,
+    },
     /// List doors
     List,
     /// Make a token with which a station becomes this door; the station it had is then revoked
@@ -184,6 +226,22 @@ enum DoorCommand {
     Revoke {
         /// Which
         uid: Uid,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum AdministratorCommand {
+    /// Add an administrator and print their credential, once
+    Add {
+        /// A short name for programs: letters, digits, '-', '_' and '.'
+        id: AdministratorId,
+    },
+    /// List administrators
+    List,
+    /// Take an administrator's credential away, at once
+    Revoke {
+        /// Who
+        id: AdministratorId,
     },
 }
 
@@ -299,12 +357,29 @@ fn administer(config: &HubConfig, subject: Subject) -> Result<(), CommandError> 
             }
             Ok(())
         }
+        Subject::Administrator(command) => administrator(&mut administration, command),
         Subject::Device(DeviceCommand::List) => {
             print!("{}", list_devices(&administration.directory()?));
             Ok(())
         }
         Subject::Device(DeviceCommand::Revoke { device }) => Ok(administration.revoke_device(&device)?),
     }
+}
+
+fn administrator(administration: &mut Administration, command: AdministratorCommand) -> Result<(), CommandError> {
+    match command {
+        AdministratorCommand::Add { id } => {
+            let credential = administration.add_administrator(&id)?.into_exposed();
+            println!("credential: {credential}");
+        }
+        AdministratorCommand::List => {
+            for id in administration.directory()?.administrators.keys() {
+                println!("{id}");
+            }
+        }
+        AdministratorCommand::Revoke { id } => administration.revoke_administrator(&id)?,
+    }
+    Ok(())
 }
 
 fn user(config: &HubConfig, administration: &mut Administration, command: UserCommand) -> Result<(), CommandError> {
@@ -354,6 +429,8 @@ fn group(administration: &mut Administration, command: GroupCommand) -> Result<(
 fn door(administration: &mut Administration, command: DoorCommand) -> Result<(), CommandError> {
     match command {
         DoorCommand::Add { uid, name, groups, users } => administration.add_door(&uid, &name, &groups, &users)?,
+        DoorCommand::Allow { uid, whom, no_open } => administration.allow(&uid, &whom.receiver(), !no_open)?,
+        DoorCommand::Deny { uid, whom } => administration.deny(&uid, &whom.receiver())?,
         DoorCommand::List => print!("{}", list_doors(&administration.directory()?)),
         DoorCommand::Enrol { uid } => {
             let token = administration.enrol(&uid)?.into_exposed();

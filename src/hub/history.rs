@@ -1,5 +1,6 @@
 //! Reading of the history: the calls that are over and that concern a user. Never writes.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{OptionalExtension as _, Row, params};
@@ -34,6 +35,15 @@ impl Concern {
         };
         Some(Self { uid: uid.clone(), groups })
     }
+}
+
+/// Which calls an administrator asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filter {
+    /// Of this door alone.
+    pub door: Option<String>,
+    /// Of this status alone, in the protocol's word.
+    pub status: Option<String>,
 }
 
 /// The history's file.
@@ -76,6 +86,39 @@ impl History {
             let rows =
                 statement.query_map(params![concern.uid.as_str(), concern.groups, before, limit.min(PAGE)], call)?;
             Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// The latest calls of all, begun before a time, for an administrator.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn all(&self, filter: Filter, before: Option<u64>, limit: u32) -> Result<Vec<Call>, Refusal> {
+        let before = before.and_then(|time| i64::try_from(time).ok()).unwrap_or(i64::MAX);
+        let sql = format!(
+            "SELECT call, {STILL} FROM history WHERE initiated_at < ?1 AND (?2 IS NULL OR door = ?2)
+             AND (?3 IS NULL OR call ->> 'status' = ?3) ORDER BY initiated_at DESC, session LIMIT ?4"
+        );
+        self.read(move |connection| {
+            let mut statement = connection.prepare(&sql)?;
+            let rows = statement.query_map(params![before, filter.door, filter.status, limit.min(PAGE)], call)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// The last call of every door that had one.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn last_of_doors(&self) -> Result<BTreeMap<Uid, Call>, Refusal> {
+        // SQLite gives the row of the maximum beside max().
+        let sql = format!("SELECT call, {STILL}, max(initiated_at) FROM history GROUP BY door");
+        self.read(move |connection| {
+            let mut statement = connection.prepare(&sql)?;
+            let calls = statement.query_map([], call)?;
+            Ok(calls.map(|call| call.map(|call| (call.door.clone(), call))).collect::<Result<_, _>>()?)
         })
         .await
     }

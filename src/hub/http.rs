@@ -12,6 +12,7 @@ use axum::routing::{delete, get, post};
 use serde::de::DeserializeOwned;
 use tracing::error;
 
+use super::admin;
 use super::answer::{Done, Jpeg, Json, Refused};
 use super::app;
 use super::audit::AuditError;
@@ -21,6 +22,7 @@ use super::history::{Concern, PAGE};
 use super::interface::{Interface, check_origin};
 use super::orders::{Order, unauthorized};
 use super::server::Peer;
+use super::trail::Actor;
 use super::{auth, health, own, socket};
 use crate::ids::{DeviceId, SessionId};
 use crate::signaling::identity::{Admission, CallsBody, EnrolBody, Me, PairBody};
@@ -37,6 +39,7 @@ type Answer<T> = Result<Json<T>, Refused>;
 /// All paths of the hub.
 pub fn router(interface: Interface) -> Router {
     let v1 = Router::new()
+        .nest("/admin", admin::router())
         .route("/audit", post(keep_audit))
         .route("/calls", post(initiate).get(history))
         .route("/calls/active", get(active))
@@ -47,6 +50,7 @@ pub fn router(interface: Interface) -> Router {
         .route("/calls/{session}/{verb}", post(verb))
         .route("/events", get(socket::open))
         .route("/me", get(me))
+        .route("/me/credential", post(renew))
         .route("/me/device", delete(forget_device))
         .merge(own::paths())
         .route("/pair", post(pair))
@@ -83,11 +87,11 @@ async fn guard(request: Request, next: Next) -> Response {
 }
 
 fn check_query(uri: &Uri) -> Result<(), Refusal> {
-    let known = |pair: &str| matches!(pair.split('=').next(), Some("" | "before" | "limit"));
+    let known = |pair: &str| matches!(pair.split('=').next(), Some("" | "before" | "door" | "limit" | "status"));
     match uri.query() {
         Some(query) if !query.split('&').all(known) => Err(Refusal::new(
             ErrorCode::ErrBadRequest,
-            "a query key that is not known; known are `before` and `limit`, and credentials travel in the Authorization header",
+            "a query key that is not known; known are `before`, `door`, `limit` and `status`, and credentials travel in the Authorization header",
         )),
         Some(_) | None => Ok(()),
     }
@@ -345,9 +349,14 @@ async fn me(State(interface): State<Interface>, Extension(peer): Extension<Peer>
     Ok(Json(interface.handle.ask(|answer| Order::ReadMe { device, answer }).await?))
 }
 
-fn query_number(uri: &Uri, key: &str) -> Result<Option<u64>, Refused> {
-    let pairs = uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
-    let Some((_, value)) = pairs.into_iter().find(|(name, _)| *name == key) else { return Ok(None) };
+/// The value of a query key: words of the protocol, which need no escapes.
+pub(super) fn query_word(uri: &Uri, key: &str) -> Option<String> {
+    let mut pairs = uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(name, value)| *name == key && !value.is_empty()).map(|(_, value)| value.to_owned())
+}
+
+pub(super) fn query_number(uri: &Uri, key: &str) -> Result<Option<u64>, Refused> {
+    let Some(value) = query_word(uri, key) else { return Ok(None) };
     value.parse().map(Some).map_err(|_| Refused::bad(format!("`{key}` is not a whole number")))
 }
 
@@ -382,7 +391,7 @@ async fn redeem(
     device_name: String,
 ) -> Answer<Admission> {
     let redeemed = match secret {
-        Some(secret) => interface.desk.redeem(invitation, secret, device_name).await,
+        Some(secret) => interface.desk.redeem(Actor::Address(peer.address), invitation, secret, device_name).await,
         None => Ok(None),
     };
     match redeemed {
@@ -398,6 +407,19 @@ async fn redeem(
         Err(error @ DirectoryError::Name(_)) => Err(Refused::bad(error.to_string())),
         Err(error) => Err(unchanged(&error)),
     }
+}
+
+/// A device asks for its next credential. The one it has stays good until it shows the next one.
+async fn renew(
+    State(interface): State<Interface>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+) -> Answer<Admission> {
+    let device = caller(&interface, &peer, &headers)?;
+    interface.count_verb(&device)?;
+    let actor = Actor::Device(device.clone());
+    let renewed = interface.desk.administer(actor, move |administration| administration.renew(&device)).await;
+    renewed.map(Json).map_err(|error| unchanged(&error))
 }
 
 /// A device gives its own credential back. The loop learns it from the directory, as of any other revocation.

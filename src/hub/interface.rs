@@ -1,6 +1,7 @@
 //! What the HTTP paths and the event sockets share: who is asking, how often they may, and where the answers come from.
 
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,22 +11,24 @@ use tracing::{info, warn};
 
 use super::answer::too_many;
 use super::audit::Copies;
+use super::auth::read_administrator_credential;
 use super::directory::desk::Desk;
 use super::history::History;
 use super::limits::{Bucket, Buckets, Guesses};
 use super::metrics::Metrics;
-use super::orders::Handle;
+use super::orders::{Handle, Identified};
 use super::push::Office;
+use super::trail::{Action, Actor, Trail};
 use crate::clock;
-use crate::ids::DeviceId;
+use crate::ids::{AdministratorId, DeviceId, Uid};
 use crate::signaling::protocol::{ErrorCode, Refusal};
 
 /// Names of which the rate is known at one time.
 const NAMES: usize = 16 * 1024;
 
-/// The hub, as its paths and sockets see it.
+/// The hub's parts, for whoever asks from outside.
 #[derive(Debug, Clone)]
-pub struct Interface {
+pub struct Parts {
     /// The loop.
     pub handle: Handle,
     /// Where invitations are redeemed.
@@ -40,7 +43,23 @@ pub struct Interface {
     pub heartbeat: Duration,
     /// The figures.
     pub metrics: Metrics,
+    /// The hub's audit trail.
+    pub trail: Trail,
+}
+
+/// The hub, as its paths and sockets see it.
+#[derive(Debug, Clone)]
+pub struct Interface {
+    parts: Parts,
     limits: Arc<Mutex<Limits>>,
+}
+
+impl Deref for Interface {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
 }
 
 #[derive(Debug)]
@@ -49,28 +68,29 @@ struct Limits {
     logins: Buckets<IpAddr>,
     /// Verbs, by device.
     verbs: Buckets<DeviceId>,
+    /// Verbs, by user: more devices are no way around the limit.
+    accounts: Buckets<Uid>,
+    /// Requests below `/v1/admin`, by administrator: a script that adds two thousand flats is no flood.
+    administrators: Buckets<AdministratorId>,
+    /// Notes in the audit trail, by address: a flood of wrong words must not become a flood of notes.
+    notes: Buckets<IpAddr>,
     /// Pairing codes and enrolment tokens.
     guesses: Guesses,
 }
 
 impl Interface {
-    /// Of this loop and this directory.
+    /// Of these parts.
     #[must_use]
-    pub fn new(
-        handle: Handle,
-        desk: Desk,
-        history: History,
-        copies: Copies,
-        office: Option<Arc<Office>>,
-        heartbeat: Duration,
-        metrics: Metrics,
-    ) -> Self {
+    pub fn new(parts: Parts) -> Self {
         let limits = Limits {
             logins: Buckets::new(Bucket::new(20, Duration::from_secs(2)), NAMES),
             verbs: Buckets::new(Bucket::new(60, Duration::from_millis(100)), NAMES),
+            accounts: Buckets::new(Bucket::new(120, Duration::from_millis(50)), NAMES),
+            administrators: Buckets::new(Bucket::new(200, Duration::from_millis(10)), 64),
+            notes: Buckets::new(Bucket::new(1, Duration::from_secs(60)), 1024),
             guesses: Guesses::default(),
         };
-        Self { handle, desk, history, copies, office, heartbeat, metrics, limits: Arc::new(Mutex::new(limits)) }
+        Self { parts, limits: Arc::new(Mutex::new(limits)) }
     }
 
     /// The device that shows this credential. One that is right is always let in, so nobody can lock out somebody else; who
@@ -79,16 +99,50 @@ impl Interface {
     /// # Errors
     /// It is not known.
     pub fn log_in(&self, address: IpAddr, credential: &str) -> Result<DeviceId, Refusal> {
-        self.handle.identify(credential).map_err(|refusal| {
-            match self.limits().logins.take(clock::now(), address) {
-                Ok(()) => {
-                    info!("a credential was refused");
-                    refusal
+        let known = self.handle.identify(credential);
+        match known {
+            Ok(Identified { device, renewed }) => {
+                if renewed {
+                    self.desk.settle_renewal(device.clone());
                 }
-                // Silent: a flood of logins must not become a flood of log lines.
-                Err(wait) => too_many("too many wrong credentials from this address", wait),
+                Ok(device)
             }
-        })
+            Err(refusal) => Err(self.wrong_credential(address, refusal)),
+        }
+    }
+
+    /// The administrator that shows this credential.
+    ///
+    /// # Errors
+    /// They show none, or a wrong one.
+    pub fn administrator(&self, address: IpAddr, headers: &HeaderMap) -> Result<AdministratorId, Refusal> {
+        let message = "no administrator's credential; show it as `Authorization: Bearer dwa1.…`";
+        let refusal = Refusal::new(ErrorCode::ErrUnauthorized, message);
+        let Some(credential) = bearer(headers)? else { return Err(refusal) };
+        let directory = self.handle.directory();
+        let known = read_administrator_credential(credential)
+            .filter(|(id, shown)| directory.administrators.get(id).is_some_and(|known| known.matches(shown)));
+        known.map(|(id, _)| id).ok_or_else(|| self.wrong_credential(address, refusal))
+    }
+
+    fn wrong_credential(&self, address: IpAddr, refusal: Refusal) -> Refusal {
+        let taken = self.limits().logins.take(clock::now(), address);
+        self.note(address, Action::CredentialRefused, String::new());
+        match taken {
+            Ok(()) => {
+                info!("a credential was refused");
+                refusal
+            }
+            // Silent: a flood of logins must not become a flood of log lines.
+            Err(wait) => too_many("too many wrong credentials from this address", wait),
+        }
+    }
+
+    /// Into the audit trail, once a minute for each address.
+    fn note(&self, address: IpAddr, action: Action, subject: String) {
+        if self.limits().notes.take(clock::now(), address).is_ok() {
+            self.trail.note_soon(Actor::Address(address), action, subject);
+        }
     }
 
     /// The device of a request.
@@ -108,8 +162,21 @@ impl Interface {
     /// # Errors
     /// It sent too many.
     pub fn count_verb(&self, device: &DeviceId) -> Result<(), Refusal> {
-        let taken = self.limits().verbs.take(clock::now(), device.clone());
-        taken.map_err(|wait| too_many("too many requests of this device", wait))
+        let account = self.handle.directory().devices.get(device).map(|device| device.uid.clone());
+        let (now, mut limits) = (clock::now(), self.limits());
+        let of_device = limits.verbs.take(now, device.clone());
+        of_device.map_err(|wait| too_many("too many requests of this device", wait))?;
+        let of_account = account.map_or(Ok(()), |account| limits.accounts.take(now, account));
+        of_account.map_err(|wait| too_many("too many requests of this user's devices", wait))
+    }
+
+    /// Whether an administrator may ask one more thing now.
+    ///
+    /// # Errors
+    /// They asked too much.
+    pub fn count_administration(&self, id: &AdministratorId) -> Result<(), Refusal> {
+        let taken = self.limits().administrators.take(clock::now(), id.clone());
+        taken.map_err(|wait| too_many("too many requests of this administrator", wait))
     }
 
     /// Whether an address may try a code now.
@@ -125,7 +192,11 @@ impl Interface {
     pub fn guessed_wrong(&self, address: IpAddr) {
         match self.limits().guesses.wrong(clock::now(), address) {
             None => info!("a pairing code or enrolment token was refused"),
-            Some(lock) => warn!(seconds = lock.as_secs(), "an address is locked out after wrong codes"),
+            Some(lock) => {
+                warn!(seconds = lock.as_secs(), "an address is locked out after wrong codes");
+                let subject = format!("for {} s", lock.as_secs());
+                self.trail.note_soon(Actor::Address(address), Action::AddressLockedOut, subject);
+            }
         }
     }
 

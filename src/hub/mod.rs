@@ -9,6 +9,7 @@
 //! This file wires them. Everything that decides happens in the switchboard's order; everything that waits (disk, sockets,
 //! TLS) happens around it.
 
+pub mod admin;
 pub mod administration;
 pub mod answer;
 pub mod app;
@@ -39,6 +40,7 @@ pub mod stills;
 pub mod store;
 pub mod switchboard;
 pub mod tls;
+pub mod trail;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -51,10 +53,11 @@ use tracing::{info, warn};
 
 use crate::config::hub::{HubConfig, IceServerTable};
 use crate::config::value::SecretError;
+use administration::Administration;
 use audit::Copies;
 use directory::desk::Desk;
 use history::History;
-use interface::Interface;
+use interface::{Interface, Parts};
 use log::Log;
 use metrics::Metrics;
 use orders::{Handle, Order};
@@ -63,6 +66,7 @@ use server::Server;
 use store::StoreError;
 use switchboard::{Settings, Switchboard};
 use tls::TlsError;
+use trail::Trail;
 
 /// Why the hub does not start.
 #[derive(Debug, thiserror::Error)]
@@ -150,7 +154,8 @@ pub async fn run_with_pulse(
         ice_servers: config.ice.iter().map(ice_server).collect::<Result<_, _>>()?,
     };
     let state = &config.server.state_directory;
-    let desk = Desk::open(state)?;
+    let trail = Trail::open(state, config.history.keep_audit)?;
+    let desk = Desk::open(Administration::with_trail(state, trail.clone())?)?;
     let (log, entries) = Log::open(state, &config.history)?;
     let history = History::of(state, log.progress());
     let (handle, inbox) = Handle::new(desk.directory());
@@ -160,8 +165,9 @@ pub async fn run_with_pulse(
     let push = Push::new(office.clone());
     let board = Switchboard::restore(settings, desk.directory(), (log, entries), push, &metrics);
     let beating = beat(handle.clone(), pulse);
-    let copies = Copies::open(state)?;
-    let interface = Interface::new(handle, desk, history, copies, office, config.server.heartbeat, metrics);
+    let copies = Copies::open(state, config.history.keep_audit)?;
+    let parts = Parts { handle, desk, history, copies, office, trail, heartbeat: config.server.heartbeat, metrics };
+    let interface = Interface::new(parts);
 
     let watchers = watchers(&config, &interface)?;
     let (listener, address) = bind("server.listen", listen)?;

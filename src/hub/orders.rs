@@ -1,6 +1,7 @@
 //! What the sockets and the HTTP interface ask of the hub's loop, and the handle by which they ask. Words only: the loop
 //! answers them one after the other, and so everything that decides has one order.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -92,6 +93,11 @@ pub enum Order {
         /// It does.
         answer: oneshot::Sender<Result<(), Refusal>>,
     },
+    /// An administrator asks who is there.
+    ReadOnline {
+        /// The devices.
+        answer: oneshot::Sender<Result<BTreeSet<DeviceId>, Refusal>>,
+    },
     /// A device asks who it is.
     ReadMe {
         /// Which device.
@@ -99,6 +105,15 @@ pub enum Order {
         /// Its user, with what they may know.
         answer: oneshot::Sender<Result<Me, Refusal>>,
     },
+}
+
+/// Whose a credential is.
+#[derive(Debug, Clone)]
+pub struct Identified {
+    /// The device.
+    pub device: DeviceId,
+    /// It is the device's next credential, shown for the first time.
+    pub renewed: bool,
 }
 
 /// The way to the loop, for any number of tasks.
@@ -120,9 +135,11 @@ impl Handle {
     ///
     /// # Errors
     /// None, or not any more.
-    pub fn identify(&self, credential: &str) -> Result<DeviceId, Refusal> {
+    pub fn identify(&self, credential: &str) -> Result<Identified, Refusal> {
         let presented = read_credential(credential).ok_or_else(unauthorized)?;
-        self.directory.borrow().identify(&presented).cloned().ok_or_else(unauthorized)
+        let directory = self.directory.borrow();
+        let device = directory.identify(&presented).cloned().ok_or_else(unauthorized)?;
+        Ok(Identified { device, renewed: directory.is_renewal(&presented) })
     }
 
     /// The directory as it stands.

@@ -48,7 +48,7 @@ async fn set_rules(
     if rules.quiet_hours.is_some_and(|hours| hours.from == hours.to) {
         return Err(Refused::bad("`quietHours` begin when they end: leave them out, or use `doNotDisturb`"));
     }
-    interface.desk.set_rules(uid, rules.clone()).await.map_err(|error| unchanged(&error))?;
+    interface.desk.set_rules(device, uid, rules.clone()).await.map_err(|error| unchanged(&error))?;
     Ok(Json(rules))
 }
 

@@ -146,6 +146,7 @@ impl Switchboard {
             Order::ReadCall { device, session_id, answer } => drop(answer.send(self.party(session_id, &device))),
             Order::ReadStill { device, session_id, answer } => drop(answer.send(self.still(session_id, &device))),
             Order::ReadActive { device, answer } => drop(answer.send(Ok(self.exchange.active_calls(&device)))),
+            Order::ReadOnline { answer } => drop(answer.send(Ok(self.connections.devices().cloned().collect()))),
             Order::Beat { answer } => drop(answer.send(Ok(()))),
             Order::ReadMe { device, answer } => drop(answer.send(self.me(&device).ok_or_else(unauthorized))),
         }
@@ -392,11 +393,26 @@ impl Switchboard {
 
     /// Passes on a participant's wish to the door.
     fn ask_nonce(&mut self, session_id: SessionId, device_id: DeviceId, connection: ConnectionId) {
-        let may = self.party(session_id, &device_id).and_then(|_| self.exchange.may_open(session_id, &device_id));
+        let may = self.may_open(session_id, &device_id);
         match may {
             Ok(door) => self.connections.send_all(&[door], &HubFrame::NonceAsked { session_id, device_id }),
             Err(error) => self.connections.send(connection, &HubFrame::NonceRefused { session_id, error }),
         }
+    }
+
+    /// The door's device, if this one may ask it to open now.
+    fn may_open(&self, session_id: SessionId, device: &DeviceId) -> Result<DeviceId, Refusal> {
+        let call = self.party(session_id, device)?;
+        let door = self.exchange.may_open(session_id, device)?;
+        let barred = self.known.user_of(device).is_some_and(|(uid, _)| !self.known.may_open(uid, &call.door));
+        if barred { Err(may_not_open()) } else { Ok(door) }
+    }
+
+    /// Who opens what is data of the directory, as it stands now; who is in the call is the exchange's.
+    fn check_opening(&self, session_id: SessionId, resident: &Uid) -> Result<(), Refusal> {
+        let door = self.exchange.call(session_id).map(|call| call.door);
+        let may = door.is_none_or(|door| door == *resident || self.known.may_open(resident, &door));
+        if may { Ok(()) } else { Err(may_not_open()) }
     }
 
     /// To whom a signal goes: between the door and one other device, both with a started session; the door offers, the other
@@ -438,7 +454,11 @@ impl Switchboard {
             Verb::KeepAudit { .. } => {
                 return Err(Refusal::new(ErrorCode::ErrInternal, "audit lines are not kept by the loop"));
             }
-            Verb::Open { session_id, nonce } => (session_id, Change::Open { leg, key, nonce }),
+            Verb::Open { session_id, nonce } => {
+                self.party(session_id, device)?;
+                self.check_opening(session_id, &leg.uid)?;
+                (session_id, Change::Open { leg, key, nonce })
+            }
             Verb::PressWaiting { session_id, metadata } => (session_id, Change::PressWaiting { leg, key, metadata }),
             Verb::Reject { session_id, status } => (session_id, Change::Reject { leg, key, status }),
             Verb::ReportDoor { session_id, report } => (session_id, Change::ReportDoor { leg, key, report }),
@@ -578,6 +598,10 @@ impl Switchboard {
         let doors = doors.collect();
         Some(Me { uid: uid.clone(), name: user.name.clone(), kind, device_id: device.clone(), groups, doors })
     }
+}
+
+fn may_not_open() -> Refusal {
+    Refusal::new(ErrorCode::ErrForbidden, "this resident may answer this door, not open it")
 }
 
 fn millis(duration: Duration) -> u64 {

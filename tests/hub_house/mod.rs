@@ -189,8 +189,8 @@ impl Device {
         self.send(self.http.post(self.url(path)).body(body), false).await
     }
 
-    pub async fn put(&self, path: &str, body: String) -> (u16, Value) {
-        self.send(self.http.put(self.url(path)).body(body), true).await
+    pub async fn put(&self, path: &str, body: impl ToString) -> (u16, Value) {
+        self.send(self.http.put(self.url(path)).body(body.to_string()), true).await
     }
 
     /// A body that is not there is null.

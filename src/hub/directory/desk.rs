@@ -2,7 +2,6 @@
 //!
 //! `doorward hub …` changes the same file; that is noticed within a second.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
@@ -11,11 +10,12 @@ use tokio::sync::{oneshot, watch};
 use tracing::{error, info};
 
 use super::Directory;
-use super::tables::{DirectoryError, Invitation, NewDevice, Tables};
-use crate::clock;
-use crate::hub::auth::{self, SecretHash};
+use super::tables::{DirectoryError, Invitation};
+use crate::hub::administration::Administration;
+use crate::hub::auth::SecretHash;
 use crate::hub::push::subscription::Subscription;
 use crate::hub::store::StoreError;
+use crate::hub::trail::Actor;
 use crate::ids::{DeviceId, Uid};
 use crate::signaling::identity::Admission;
 use crate::signaling::rules::OwnRules;
@@ -30,46 +30,18 @@ pub struct Desk {
     directory: watch::Receiver<Arc<Directory>>,
 }
 
-#[derive(Debug)]
-enum Job {
-    Redeem {
-        invitation: Invitation,
-        secret: SecretHash,
-        device_name: String,
-        answer: oneshot::Sender<Result<Option<Admission>, DirectoryError>>,
-    },
-    Revoke {
-        device: DeviceId,
-        answer: oneshot::Sender<Result<(), DirectoryError>>,
-    },
-    SetRules {
-        uid: Uid,
-        rules: OwnRules,
-        answer: oneshot::Sender<Result<(), DirectoryError>>,
-    },
-    Subscribe {
-        device: DeviceId,
-        subscription: Arc<Subscription>,
-        answer: oneshot::Sender<Result<(), DirectoryError>>,
-    },
-    Unsubscribe {
-        device: DeviceId,
-        only: Option<Arc<Subscription>>,
-        answer: oneshot::Sender<Result<(), DirectoryError>>,
-    },
-}
+type Job = Box<dyn FnOnce(&mut Keeper) + Send>;
 
 impl Desk {
-    /// Opens the directory below this state directory and starts its thread. It stops with the last handle.
+    /// Reads the directory and starts its thread. It stops with the last handle.
     ///
     /// # Errors
     /// The database cannot be used.
-    pub fn open(state_directory: &Path) -> Result<Self, StoreError> {
-        let mut tables = Tables::open(state_directory)?;
-        let version = tables.version()?;
-        let (told, directory) = watch::channel(Arc::new(tables.read()?));
+    pub fn open(mut administration: Administration) -> Result<Self, StoreError> {
+        let version = administration.version()?;
+        let (told, directory) = watch::channel(Arc::new(administration.directory()?));
         let (jobs, inbox) = channel();
-        let mut keeper = Keeper { tables, version, told };
+        let mut keeper = Keeper { administration, version, told };
         std::thread::Builder::new()
             .name("hub-directory".to_owned())
             .spawn(move || keeper.run(&inbox))
@@ -83,41 +55,82 @@ impl Desk {
         self.directory.clone()
     }
 
-    /// Redeems an invitation: makes up a device and its credential. Nothing if there is no such invitation. The answer comes
-    /// when it is on the disk.
+    /// Does something in somebody's name. The answer comes when it is on the disk and the picture shows it.
+    ///
+    /// # Errors
+    /// What it gives, or the thread is gone.
+    pub async fn administer<T: Send + 'static>(
+        &self,
+        actor: Actor,
+        work: impl FnOnce(&mut Administration) -> Result<T, DirectoryError> + Send + 'static,
+    ) -> Result<T, DirectoryError> {
+        let (answer, answered) = oneshot::channel();
+        let job = move |keeper: &mut Keeper| {
+            keeper.administration.act_as(actor);
+            let result = work(&mut keeper.administration);
+            // The picture before the answer: the device comes back with its credential at once, and a revoked one is refused.
+            keeper.look();
+            // Who asked may be gone by then; a device that nobody knows of can be revoked.
+            drop(answer.send(result));
+        };
+        self.jobs.send(Box::new(job)).map_err(|_| closed())?;
+        answered.await.map_err(|_| closed())?
+    }
+
+    /// Redeems an invitation: makes up a device and its credential. Nothing if there is no such invitation.
     ///
     /// # Errors
     /// The device's name is not allowed, or the database fails.
     pub async fn redeem(
         &self,
+        actor: Actor,
         invitation: Invitation,
         secret: SecretHash,
         device_name: String,
     ) -> Result<Option<Admission>, DirectoryError> {
-        let (answer, answered) = oneshot::channel();
-        self.jobs.send(Job::Redeem { invitation, secret, device_name, answer }).map_err(|_| closed())?;
-        answered.await.map_err(|_| closed())?
+        let redeemed = self
+            .administer(actor, move |administration| administration.redeem(invitation, &secret, device_name))
+            .await?;
+        if let Some(Admission { uid, device_id, .. }) = &redeemed {
+            info!(%uid, %device_id, "device admitted");
+        }
+        Ok(redeemed)
     }
 
-    /// Takes a device's credential away, also when somebody else just did. The answer comes when it is on the disk and the
-    /// picture shows it.
+    /// A device gives its credential back, also when somebody else just took it away.
     ///
     /// # Errors
     /// The database fails.
     pub async fn revoke(&self, device: DeviceId) -> Result<(), DirectoryError> {
-        let (answer, answered) = oneshot::channel();
-        self.jobs.send(Job::Revoke { device, answer }).map_err(|_| closed())?;
-        answered.await.map_err(|_| closed())?
+        let work = {
+            let device = device.clone();
+            move |administration: &mut Administration| administration.revoke_device(&device)
+        };
+        match self.administer(Actor::Device(device), work).await {
+            Ok(()) | Err(DirectoryError::Unknown(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A device showed its next credential. Nobody waits for it.
+    pub fn settle_renewal(&self, device: DeviceId) {
+        let job = move |keeper: &mut Keeper| {
+            keeper.administration.act_as(Actor::Device(device.clone()));
+            if let Err(error) = keeper.administration.settle_renewal(&device) {
+                error!(%error, "a renewed credential cannot be settled");
+            }
+            keeper.look();
+        };
+        // Without the thread the hub is stopping, and the next one settles it.
+        drop(self.jobs.send(Box::new(job)));
     }
 
     /// Sets when it does not ring at a resident's. The answer comes when it is on the disk and the picture shows it.
     ///
     /// # Errors
     /// The resident is not there any more, or the database fails.
-    pub async fn set_rules(&self, uid: Uid, rules: OwnRules) -> Result<(), DirectoryError> {
-        let (answer, answered) = oneshot::channel();
-        self.jobs.send(Job::SetRules { uid, rules, answer }).map_err(|_| closed())?;
-        answered.await.map_err(|_| closed())?
+    pub async fn set_rules(&self, device: DeviceId, uid: Uid, rules: OwnRules) -> Result<(), DirectoryError> {
+        self.administer(Actor::Device(device), move |administration| administration.set_rules(&uid, &rules)).await
     }
 
     /// Keeps where a device can be woken by push. The answer comes when it is on the disk and the picture shows it.
@@ -125,10 +138,8 @@ impl Desk {
     /// # Errors
     /// The device is not there any more, or the database fails.
     pub async fn subscribe(&self, device: DeviceId, subscription: Subscription) -> Result<(), DirectoryError> {
-        let (answer, answered) = oneshot::channel();
-        let subscription = Arc::new(subscription);
-        self.jobs.send(Job::Subscribe { device, subscription, answer }).map_err(|_| closed())?;
-        answered.await.map_err(|_| closed())?
+        let actor = Actor::Device(device.clone());
+        self.administer(actor, move |administration| administration.subscribe(&device, &subscription)).await
     }
 
     /// A device is not woken any more; with `only`, if it is still woken there.
@@ -136,9 +147,8 @@ impl Desk {
     /// # Errors
     /// The database fails.
     pub async fn unsubscribe(&self, device: DeviceId, only: Option<Arc<Subscription>>) -> Result<(), DirectoryError> {
-        let (answer, answered) = oneshot::channel();
-        self.jobs.send(Job::Unsubscribe { device, only, answer }).map_err(|_| closed())?;
-        answered.await.map_err(|_| closed())?
+        let actor = Actor::Device(device.clone());
+        self.administer(actor, move |administration| administration.unsubscribe(&device, only.as_deref())).await
     }
 }
 
@@ -148,8 +158,8 @@ fn closed() -> DirectoryError {
 }
 
 struct Keeper {
-    tables: Tables,
-    version: i64,
+    administration: Administration,
+    version: (i64, u64),
     told: watch::Sender<Arc<Directory>>,
 }
 
@@ -157,71 +167,15 @@ impl Keeper {
     fn run(&mut self, inbox: &Receiver<Job>) {
         loop {
             match inbox.recv_timeout(LOOK) {
-                Ok(job) => self.work(job),
+                Ok(job) => job(self),
                 Err(RecvTimeoutError::Timeout) => self.look(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 
-    /// The picture before the answer: the device comes back with its credential at once, and a revoked one is refused. Who
-    /// asked may be gone by then; a device that nobody knows of can be revoked.
-    fn work(&mut self, job: Job) {
-        match job {
-            Job::Redeem { invitation, secret, device_name, answer } => {
-                let result = self.redeem(invitation, &secret, device_name);
-                if matches!(result, Ok(Some(_))) {
-                    self.read();
-                }
-                drop(answer.send(result));
-            }
-            Job::Revoke { device, answer } => {
-                let result = match self.tables.revoke_device(&device) {
-                    Ok(()) | Err(DirectoryError::Unknown(_)) => Ok(()),
-                    Err(error) => Err(error),
-                };
-                self.done(result, answer);
-            }
-            Job::SetRules { uid, rules, answer } => {
-                let result = self.tables.set_rules(&uid, &rules);
-                self.done(result, answer);
-            }
-            Job::Subscribe { device, subscription, answer } => {
-                let result = self.tables.subscribe(&device, &subscription);
-                self.done(result, answer);
-            }
-            Job::Unsubscribe { device, only, answer } => {
-                let result = self.tables.unsubscribe(&device, only.as_deref());
-                self.done(result, answer);
-            }
-        }
-    }
-
-    fn done(&mut self, result: Result<(), DirectoryError>, answer: oneshot::Sender<Result<(), DirectoryError>>) {
-        if result.is_ok() {
-            self.read();
-        }
-        drop(answer.send(result));
-    }
-
-    fn redeem(
-        &mut self,
-        invitation: Invitation,
-        secret: &SecretHash,
-        name: String,
-    ) -> Result<Option<Admission>, DirectoryError> {
-        let device_id = auth::make_device_id();
-        let (credential, hash) = auth::make_credential(&device_id);
-        let device = NewDevice { device_id: device_id.clone(), name, credential: hash };
-        let redeemed = self.tables.redeem(invitation, secret, &device, clock::wall())?;
-        Ok(redeemed.map(|(uid, name)| {
-            info!(%uid, %device_id, "device admitted");
-            Admission { credential, device_id, uid, name }
-        }))
-    }
-
     fn look(&mut self) {
-        match self.tables.version() {
+        match self.administration.version() {
             Ok(version) if version == self.version => {}
             Ok(version) => {
                 self.version = version;
@@ -232,7 +186,7 @@ impl Keeper {
     }
 
     fn read(&mut self) {
-        match self.tables.read() {
+        match self.administration.directory() {
             Ok(directory) => {
                 let changed = |known: &mut Arc<Directory>| {
                     let changed = **known != directory;

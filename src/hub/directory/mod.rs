@@ -3,6 +3,7 @@
 //! [`Directory`] is a picture of it in memory, whole and unchanging; a change makes a new picture. [`tables`] is where it is
 //! kept. Nothing here knows calls or connections.
 
+pub mod access;
 pub mod desk;
 mod rules;
 pub mod tables;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use crate::hub::auth::{Presented, SecretHash};
 use crate::hub::exchange::{Member, MemberDevice};
 use crate::hub::push::subscription::Subscription;
-use crate::ids::{DeviceId, Guid, Uid};
+use crate::ids::{AdministratorId, DeviceId, Guid, Uid};
 use crate::signaling::protocol::{ErrorCode, Leg, Receiver, Refusal};
 use crate::signaling::rules::OwnRules;
 
@@ -26,6 +27,10 @@ pub struct Directory {
     pub groups: BTreeMap<Guid, Group>,
     /// Devices.
     pub devices: BTreeMap<DeviceId, Device>,
+    /// Who administers by REST.
+    pub administrators: BTreeMap<AdministratorId, SecretHash>,
+    /// Receivers that a door rings and that may not open it.
+    pub barred: BTreeSet<(Uid, Receiver)>,
 }
 
 /// Whether a user is a person or a door.
@@ -86,6 +91,10 @@ pub struct Device {
     pub credential: SecretHash,
     /// Where it can be woken by push.
     pub subscription: Option<Arc<Subscription>>,
+    /// Hash of its next one, not shown yet.
+    pub renewed: Option<SecretHash>,
+    /// Since when, milliseconds since 1970.
+    pub added: u64,
 }
 
 /// Whom a call would reach.
@@ -106,7 +115,24 @@ impl Directory {
     #[must_use]
     pub fn identify(&self, presented: &Presented) -> Option<&DeviceId> {
         let (id, device) = self.devices.get_key_value(&presented.device_id)?;
-        device.credential.matches(&presented.hash).then_some(id)
+        let shows = |known: &SecretHash| known.matches(&presented.hash);
+        (shows(&device.credential) || device.renewed.as_ref().is_some_and(shows)).then_some(id)
+    }
+
+    /// Whether a device shows its next credential for the first time.
+    #[must_use]
+    pub fn is_renewal(&self, presented: &Presented) -> bool {
+        let renewed = self.devices.get(&presented.device_id).and_then(|device| device.renewed.as_ref());
+        renewed.is_some_and(|renewed| renewed.matches(&presented.hash))
+    }
+
+    /// Whether a resident may open this door: whom it rings may, but for those who are barred.
+    #[must_use]
+    pub fn may_open(&self, resident: &Uid, door: &Uid) -> bool {
+        let Some(User { kind: Kind::Door { groups, users }, .. }) = self.users.get(door) else { return false };
+        let opens = |receiver: Receiver| !self.barred.contains(&(door.clone(), receiver));
+        (users.contains(resident) && opens(Receiver::User(resident.clone())))
+            || groups.iter().any(|guid| self.is_member(guid, resident) && opens(Receiver::Group(guid.clone())))
     }
 
     /// A device with its user, as others see it.
@@ -260,7 +286,7 @@ mod tests {
             ]
             .into(),
             groups: [(word("flat-1"), group(&["anna", "ben"])), (word("flat-2"), group(&["carl"]))].into(),
-            devices: BTreeMap::new(),
+            ..Directory::default()
         }
     }
 

@@ -9,7 +9,7 @@ use rusqlite::{
     Connection, ErrorCode as SqlCode, OptionalExtension as _, Row, Transaction, TransactionBehavior, params,
 };
 
-use super::{Device, Directory, Group, Kind, User};
+use super::{Device, Directory, Group, Kind, User, access};
 use crate::hub::auth::SecretHash;
 use crate::hub::push::subscription::Subscription;
 use crate::hub::store::{self, Commit, StoreError};
@@ -17,7 +17,7 @@ use crate::ids::{DeviceId, Guid, IdError, Uid};
 use crate::redacted::Redacted;
 use crate::signaling::rules::{OwnRules, QuietHours, TimeOfDay};
 
-const MIGRATIONS: [&str; 3] = [FIRST, PUSH, RULES];
+const MIGRATIONS: [&str; 4] = [FIRST, PUSH, RULES, access::MIGRATION];
 
 const FIRST: &str = "
 CREATE TABLE users (
@@ -351,7 +351,13 @@ impl Tables {
         Ok(())
     }
 
-    fn begin(&mut self) -> Result<Transaction<'_>, rusqlite::Error> {
+    /// Whether these tables changed since they counted as many changes.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.connection.total_changes()
+    }
+
+    pub(super) fn begin(&mut self) -> Result<Transaction<'_>, rusqlite::Error> {
         self.connection.transaction_with_behavior(TransactionBehavior::Immediate)
     }
 }
@@ -396,7 +402,7 @@ fn add_member(transaction: &Transaction<'_>, guid: &Guid, uid: &Uid, now: u64) -
     Ok(())
 }
 
-fn require_user(transaction: &Transaction<'_>, uid: &Uid, kind: &str) -> Result<(), DirectoryError> {
+pub(super) fn require_user(transaction: &Transaction<'_>, uid: &Uid, kind: &str) -> Result<(), DirectoryError> {
     let sql = "SELECT 1 FROM users WHERE uid = ?1 AND kind = ?2";
     let found = transaction.query_row(sql, [uid.as_str(), kind], |_| Ok(())).optional()?;
     found.ok_or_else(|| DirectoryError::Unknown(format!("{kind} {uid}")))
@@ -413,15 +419,15 @@ fn is_constraint(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(SqlCode::ConstraintViolation)
 }
 
-fn exists(error: rusqlite::Error, what: String) -> DirectoryError {
+pub(super) fn exists(error: rusqlite::Error, what: String) -> DirectoryError {
     if is_constraint(&error) { DirectoryError::Exists(what) } else { error.into() }
 }
 
-fn unknown(error: rusqlite::Error, what: String) -> DirectoryError {
+pub(super) fn unknown(error: rusqlite::Error, what: String) -> DirectoryError {
     if is_constraint(&error) { DirectoryError::Unknown(what) } else { error.into() }
 }
 
-fn id<T: std::str::FromStr<Err = IdError>>(row: &Row<'_>, column: usize) -> Result<T, rusqlite::Error> {
+pub(super) fn id<T: std::str::FromStr<Err = IdError>>(row: &Row<'_>, column: usize) -> Result<T, rusqlite::Error> {
     let text: String = row.get(column)?;
     text.parse().map_err(|error: IdError| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into()))
 }
@@ -461,6 +467,7 @@ fn read_all(connection: &Connection) -> Result<Directory, rusqlite::Error> {
         }
     }
     read_devices(connection, &mut directory)?;
+    access::read(connection, &mut directory)?;
     Ok(directory)
 }
 
@@ -498,7 +505,8 @@ fn read_users(connection: &Connection, directory: &mut Directory) -> Result<(), 
 
 fn read_devices(connection: &Connection, directory: &mut Directory) -> Result<(), rusqlite::Error> {
     let mut statement = connection.prepare(
-        "SELECT device_id, uid, name, credential, endpoint, key, auth FROM devices LEFT JOIN subscriptions USING (device_id)",
+        "SELECT device_id, uid, name, credential, endpoint, key, auth, renewed, added
+         FROM devices LEFT JOIN subscriptions USING (device_id)",
     )?;
     let device = |row: &Row<'_>| {
         let credential = SecretHash::from_stored(row.get(3)?);
@@ -509,7 +517,9 @@ fn read_devices(connection: &Connection, directory: &mut Directory) -> Result<()
             }
             None => None,
         };
-        Ok((id::<DeviceId>(row, 0)?, Device { uid: id(row, 1)?, name: row.get(2)?, credential, subscription }))
+        let renewed = row.get::<_, Option<[u8; 32]>>(7)?.map(SecretHash::from_stored);
+        let (uid, name, added) = (id(row, 1)?, row.get(2)?, row.get(8)?);
+        Ok((id::<DeviceId>(row, 0)?, Device { uid, name, credential, subscription, renewed, added }))
     };
     for row in statement.query_map([], device)? {
         let (device_id, device) = row?;
