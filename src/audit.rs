@@ -17,9 +17,9 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::ids::{BootId, SessionId};
+use crate::ids::{BootId, SessionId, Uid};
 use crate::moment::Moment;
-use crate::signaling::protocol::{DoorState, Opener, OpeningRefusal};
+use crate::signaling::protocol::{DoorState, Leg, Opener, OpeningRefusal};
 
 pub mod command;
 pub mod file;
@@ -111,6 +111,10 @@ pub struct Record {
     pub event: Event,
     /// The hash of the line before.
     pub previous: String,
+    /// Somebody was taken out of this line: the hash that it had before, which the next line holds. Such a line is the word of
+    /// who keeps the copy, not of the door.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub stands_for: Option<String>,
 }
 
 /// A record with its text, sealed.
@@ -158,7 +162,34 @@ impl Line {
         if digest(sealed) != hash {
             return Err(Fault::Altered);
         }
-        Ok(Self { record, text: text.to_owned(), hash: hash.to_owned() })
+        let hash = record.stands_for.clone().unwrap_or_else(|| hash.to_owned());
+        Ok(Self { record, text: text.to_owned(), hash })
+    }
+
+    /// The same line without this resident; nothing if they are not in it.
+    #[must_use]
+    pub fn without(&self, uid: &Uid, pseudonym: &Uid) -> Option<Self> {
+        let mut record = self.record.clone();
+        match &mut record.event {
+            Event::Opened { opener: Opener::Participant { by, .. }, .. }
+            | Event::Refused { opener: Opener::Participant { by, .. }, .. }
+                if by.uid == *uid =>
+            {
+                let device_id = pseudonym.as_str().parse().expect("a word is a word");
+                *by = Leg { uid: pseudonym.clone(), device_id, name: pseudonym.to_string() };
+            }
+            Event::Contact { .. }
+            | Event::Gap { .. }
+            | Event::Opened { .. }
+            | Event::Refused { .. }
+            | Event::RelayFailed
+            | Event::Started
+            | Event::Stopped
+            | Event::Tamper { .. } => return None,
+        }
+        record.stands_for = Some(self.hash.clone());
+        let sealed = Self::seal(record);
+        Some(Self { hash: self.hash.clone(), ..sealed })
     }
 
     fn seal(record: Record) -> Self {
@@ -207,6 +238,7 @@ impl Chain {
             wall,
             event,
             previous: std::mem::take(&mut self.head),
+            stands_for: None,
         };
         let line = Line::seal(record);
         self.head.clone_from(&line.hash);
@@ -220,6 +252,8 @@ pub struct Verifier {
     last: Option<Line>,
     /// Places at which the log says itself that something is missing.
     pub gaps: u64,
+    /// Lines out of which somebody was taken.
+    pub erased: u64,
 }
 
 impl Verifier {
@@ -245,6 +279,7 @@ impl Verifier {
         if gap || self.last.is_some() == first {
             self.gaps += 1;
         }
+        self.erased += u64::from(line.record.stands_for.is_some());
         Ok(self.last.insert(line))
     }
 
@@ -320,6 +355,29 @@ mod tests {
             let (found, _) = verify(&lines).expect_err("a line comes twice");
             assert_eq!(found, index);
         }
+    }
+
+    #[test]
+    fn a_resident_is_taken_out_and_the_chain_holds() {
+        let mut chain = Chain::begin(boot(1));
+        let word = |text: &str| text.parse::<Uid>().expect("a word");
+        let by = Leg { uid: word("anna"), device_id: "phone".parse().expect("a word"), name: "Anna".to_owned() };
+        let opener = Opener::Participant { opening: "key".parse().expect("a word"), by };
+        let opened = Event::Opened { opener, session_id: None, released_for: 3000, merged: false };
+        let mut lines = [Event::Started, opened, Event::Stopped].map(|event| chain.add(Moment::START, 1, event));
+        assert_eq!(lines[0].without(&word("anna"), &word("erased-1")), None);
+        let without = lines[1].without(&word("anna"), &word("erased-1")).expect("she is in it");
+        assert_eq!(lines[1].without(&word("ben"), &word("erased-2")), None);
+        lines[1] = Line::read(&without.text).expect("it is sealed");
+        assert!(!lines[1].text.contains("nna") && !lines[1].text.contains("phone"), "{}", lines[1].text);
+        let mut verifier = Verifier::default();
+        for line in &lines {
+            verifier.read(&line.text).expect("the chain holds");
+        }
+        assert_eq!(verifier.erased, 1);
+        // Of an altered line nobody can say that it stands for another one without saying so.
+        let altered = lines[1].text.replace("erased-1", "erased-9");
+        assert_eq!(Line::read(&altered), Err(Fault::Altered));
     }
 
     #[test]

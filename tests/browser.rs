@@ -38,6 +38,11 @@ fn run(file: &str) {
 }
 
 #[test]
+fn admin() {
+    run("admin.test.js");
+}
+
+#[test]
 fn calls_consent() {
     run("calls_consent.test.js");
 }

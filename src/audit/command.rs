@@ -66,7 +66,11 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         let end = verifier.last().map_or_else(String::new, |line| {
             format!(", the last has number {} and hash {}", line.record.number, line.hash)
         });
-        println!("{}: whole, {count} lines, {} gaps{end}", file.display(), verifier.gaps);
+        let erased = match verifier.erased {
+            0 => String::new(),
+            lines => format!(", somebody was erased from {lines}"),
+        };
+        println!("{}: whole, {count} lines, {} gaps{erased}{end}", file.display(), verifier.gaps);
     }
     ExitCode::SUCCESS
 }

@@ -39,6 +39,7 @@ pub fn router() -> Router<Interface> {
         .route("/groups/{guid}", put(add_group).delete(remove_group))
         .route("/groups/{guid}/members/{uid}", put(join).delete(leave))
         .route("/residents/{uid}", put(add_resident).delete(remove_user))
+        .route("/residents/{uid}/erase", post(erase))
         .route("/residents/{uid}/pair", post(pair))
         .route("/doors/{uid}", put(add_door).delete(remove_user))
         .route("/doors/{uid}/enrol", post(enrol))
@@ -271,6 +272,18 @@ async fn add_door(administrator: Administrator, Path(uid): Path<String>, request
 async fn remove_user(administrator: Administrator, Path(uid): Path<String>) -> Result<Done, Refused> {
     let uid: Uid = id(&uid)?;
     administrator.does(move |administration| administration.revoke_user(&uid)).await.map(|()| Done)
+}
+
+#[derive(Serialize)]
+struct ErasedView {
+    records: usize,
+    pseudonym: Uid,
+}
+
+async fn erase(administrator: Administrator, Path(uid): Path<String>) -> Answer<ErasedView> {
+    let uid: Uid = id(&uid)?;
+    let (records, pseudonym) = administrator.does(move |administration| administration.erase_resident(&uid)).await?;
+    Ok(Json(ErasedView { records, pseudonym }))
 }
 
 #[derive(Deserialize)]

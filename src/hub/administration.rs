@@ -2,13 +2,14 @@
 //! functions. Each change stands in the audit trail with who made it. Made by the command line, they change the file of a hub
 //! that may be running; it notices within a second.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::auth;
 use super::auth::SecretHash;
-use super::directory::Directory;
 use super::directory::tables::{DirectoryError, Invitation, NewDevice, Tables};
+use super::directory::{Directory, Kind, User};
+use super::erasure::{self, Erased};
 use super::push::subscription::Subscription;
 use super::store::StoreError;
 use super::trail::{Action, Actor, Trail};
@@ -32,6 +33,7 @@ pub struct Administration {
     tables: Tables,
     trail: Trail,
     actor: Actor,
+    state_directory: PathBuf,
 }
 
 impl Administration {
@@ -49,7 +51,8 @@ impl Administration {
     /// # Errors
     /// The database cannot be used.
     pub fn with_trail(state_directory: &Path, trail: Trail) -> Result<Self, StoreError> {
-        Ok(Self { tables: Tables::open(state_directory)?, trail, actor: Actor::CommandLine })
+        let tables = Tables::open(state_directory)?;
+        Ok(Self { tables, trail, actor: Actor::CommandLine, state_directory: state_directory.to_owned() })
     }
 
     /// For somebody else: what is done from now on is theirs.
@@ -189,6 +192,27 @@ impl Administration {
     pub fn revoke_user(&mut self, uid: &Uid) -> Result<(), DirectoryError> {
         self.tables.remove_user(uid)?;
         self.note(Action::UserRevoked, uid.as_str())
+    }
+
+    /// Removes a resident with all devices, and takes them out of every record of the hub. In how many they were, and what
+    /// stands there now. Who was removed before can still be erased.
+    ///
+    /// # Errors
+    /// It is a door, or a database fails.
+    pub fn erase_resident(&mut self, uid: &Uid) -> Result<(usize, Uid), DirectoryError> {
+        let user = self.tables.read()?.users.remove(uid);
+        if let Some(User { kind: Kind::Door { .. }, .. }) = user {
+            return Err(DirectoryError::Unknown(format!("resident {uid}")));
+        }
+        if user.is_some() {
+            self.tables.remove_user(uid)?;
+            self.tables.settle()?;
+        }
+        let (name, devices) = user.map(|user| (user.name, user.devices)).unwrap_or_default();
+        let erased = Erased::now(uid.clone(), name, devices);
+        let records = erasure::erase(&self.state_directory, &erased)?;
+        self.note(Action::ResidentErased, erased.pseudonym.as_str())?;
+        Ok((records, erased.pseudonym))
     }
 
     /// Makes up a code with which one phone becomes a device of this resident.

@@ -7,7 +7,7 @@ use axum::http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use data_encoding::HEXLOWER;
 use rust_embed::{EmbeddedFile, RustEmbed};
 
@@ -45,6 +45,9 @@ const PERMISSIONS: (HeaderName, &str) =
 pub async fn file(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let name = match uri.path() {
         "/" => "index.html",
+        // The page asks for its files below this path.
+        "/admin" => return Redirect::permanent("/admin/").into_response(),
+        "/admin/" => "admin/index.html",
         path => path.trim_start_matches('/'),
     };
     match Files::get(name) {

@@ -14,7 +14,7 @@ use crate::clock;
 use crate::ids::Uid;
 use crate::signaling::protocol::{DoorNotice, DoorState};
 
-const MIGRATIONS: [&str; 1] = ["
+pub(super) const MIGRATIONS: [&str; 1] = ["
 CREATE TABLE lines (
     door TEXT NOT NULL,
     chain TEXT NOT NULL,

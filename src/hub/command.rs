@@ -7,8 +7,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use tokio::sync::Notify;
 
 use super::administration::{Administration, ENROLMENT_LIFETIME, PAIRING_LIFETIME};
+use super::backup::{self, BackupError};
 use super::directory::tables::DirectoryError;
 use super::directory::{Directory, Kind};
 use super::store::StoreError;
@@ -23,6 +25,8 @@ use crate::signaling::rules::QuietHours;
 
 /// Wrong words, or something that is not there.
 const USAGE: u8 = 64;
+/// A file that is not what it should be.
+const DATA: u8 = 65;
 /// The state directory cannot be used.
 const STATE: u8 = 71;
 /// A configuration that cannot be used.
@@ -55,6 +59,19 @@ enum Subject {
     /// Those who administer by REST and in the browser
     #[command(subcommand)]
     Administrator(AdministratorCommand),
+    /// Copy everything the hub keeps into one new file; it may be running
+    Backup {
+        /// The file
+        file: PathBuf,
+    },
+    /// Put a backup back, while no hub runs
+    Restore {
+        /// The file
+        file: PathBuf,
+        /// Also where there is state already; it is put aside
+        #[arg(long)]
+        replace: bool,
+    },
     /// Print the hub's copies of the doors' audit logs, for `doorward audit`
     Audit {
         /// Of this door alone
@@ -113,6 +130,10 @@ enum UserCommand {
         /// See a door before they answer: on or off
         #[arg(long, value_name = "ON|OFF", value_parser = on_or_off)]
         looks: Option<bool>,
+    /// Remove a resident, all their devices, and what the hub's records know of them
+    Erase {
+        /// Who; also somebody who was removed before
+        uid: Uid,
     },
     /// Remove a resident and all their devices, at once
     Revoke {
@@ -286,6 +307,8 @@ enum CommandError {
     Runtime(std::io::Error),
     #[error(transparent)]
     Hub(#[from] HubError),
+    #[error(transparent)]
+    Backup(#[from] BackupError),
 }
 
 impl From<StoreError> for CommandError {
@@ -300,6 +323,9 @@ impl CommandError {
             Self::Directory(DirectoryError::Store(_)) | Self::Runtime(_) => STATE,
             Self::Directory(DirectoryError::Exists(_) | DirectoryError::Unknown(_) | DirectoryError::Name(_)) => USAGE,
             Self::Hub(error) => error.exit_code(),
+            Self::Backup(BackupError::Exists(_) | BackupError::InUse(_)) => USAGE,
+            Self::Backup(BackupError::Unfit { .. }) => DATA,
+            Self::Backup(BackupError::File { .. } | BackupError::Store(_)) => STATE,
         }
     }
 }
@@ -316,6 +342,12 @@ pub fn run(arguments: Arguments) -> ExitCode {
     };
     let done = match arguments.subject {
         None => serve(config),
+        Some(Subject::Backup { file }) => {
+            backup::backup(&config.server.state_directory, &file).map_err(Into::into).map(told)
+        }
+        Some(Subject::Restore { file, replace }) => {
+            backup::restore(&file, &config.server.state_directory, replace).map_err(Into::into).map(told)
+        }
         Some(subject) => administer(&config, subject),
     };
     match done {
@@ -338,16 +370,30 @@ fn serve(config: HubConfig) -> Result<(), CommandError> {
         notify::ready();
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Runtime)?;
-    runtime.block_on(run_with_pulse(config, ready, notify::alive, signals::stop()))?;
+    let renew = Notify::new();
+    runtime.block_on(async {
+        tokio::select! {
+            ended = run_with_pulse(config, ready, notify::alive, &renew, signals::stop()) => ended,
+            never = signals::on_reload(|| renew.notify_one()) => match never {},
+        }
+    })?;
     notify::stopping();
     Ok(())
 }
 
 // ------------------------------------------------------------------------------------------------------ administration
 
+/// What was copied or put back.
+fn told(names: Vec<String>) {
+    for name in names {
+        println!("{name}");
+    }
+}
+
 fn administer(config: &HubConfig, subject: Subject) -> Result<(), CommandError> {
     let mut administration = Administration::open(&config.server.state_directory)?;
     match subject {
+        Subject::Backup { .. } | Subject::Restore { .. } => Ok(()),
         Subject::User(command) => user(config, &mut administration, command),
         Subject::Group(command) => group(&mut administration, command),
         Subject::Door(command) => door(&mut administration, command),
@@ -409,6 +455,9 @@ fn user(config: &HubConfig, administration: &mut Administration, command: UserCo
                 administration.set_user_looks(&uid, looks)?;
             }
             print!("{}", list_rules(&administration.directory()?, &uid));
+        UserCommand::Erase { uid } => {
+            let (records, pseudonym) = administration.erase_resident(&uid)?;
+            println!("erased from {records} records, which now say {pseudonym}");
         }
         UserCommand::Revoke { uid } => administration.revoke_user(&uid)?,
     }

@@ -1,7 +1,7 @@
 //! The log of calls on disk, and the history of those that are over. Written behind by a thread of its own: no call ever
 //! waits for the disk. What it holds decides nothing while the hub runs; a hub that starts again reads it once.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +13,7 @@ use rusqlite::{Connection, Transaction, params};
 use tokio::sync::watch;
 use tracing::{error, warn};
 
+use super::erasure::Erased;
 use super::exchange::Entry;
 use super::store::{self, Commit, StoreError};
 use crate::clock;
@@ -55,6 +56,12 @@ CREATE TABLE traces (
     session TEXT PRIMARY KEY REFERENCES history (session) ON DELETE CASCADE,
     trace TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE erased (
+    uid TEXT NOT NULL,
+    name TEXT NOT NULL,
+    pseudonym TEXT NOT NULL,
+    at INTEGER NOT NULL
+) STRICT;
 ",
 ];
 
@@ -140,6 +147,14 @@ pub fn path(state_directory: &Path) -> PathBuf {
     state_directory.join("calls.sqlite")
 }
 
+/// Opens the tables beside a log that may be running.
+///
+/// # Errors
+/// The database cannot be used.
+pub fn open_tables(state_directory: &Path) -> Result<Connection, StoreError> {
+    store::open(&path(state_directory), Commit::WrittenBehind, &MIGRATIONS)
+}
+
 impl Log {
     /// Opens the log: what is not forgotten, in order, with the times as they count now, and the way to write on.
     ///
@@ -147,7 +162,7 @@ impl Log {
     /// The database cannot be used.
     pub fn open(state_directory: &Path, keep: &HistoryTable) -> Result<(Self, Vec<(Moment, Entry)>), StoreError> {
         store::make_directory(state_directory)?;
-        let connection = store::open(&path(state_directory), Commit::WrittenBehind, &MIGRATIONS)?;
+        let connection = open_tables(state_directory)?;
         let boot = kernel_boot();
         let entries = read_entries(&connection, &boot, clock::now())?;
         let (records, inbox) = sync_channel(QUEUE);
@@ -312,7 +327,10 @@ impl Writer {
                 (SELECT session FROM history ORDER BY initiated_at DESC LIMIT -1 OFFSET ?1)",
             [self.keep.max_calls],
         );
-        if let Err(error) = by_age.and(by_number).and(stills) {
+        // No call lasts a day: who was erased before is in none that is still to come.
+        let erased = clock::wall().saturating_sub(24 * 3_600_000);
+        let by_end = self.connection.execute("DELETE FROM erased WHERE at < ?1", [erased]);
+        if let Err(error) = by_age.and(by_number).and(stills).and(by_end) {
             warn!(%error, "the history cannot be cut");
         }
     }
@@ -338,11 +356,30 @@ fn write_history(transaction: &Transaction<'_>, call: &Call) -> Result<(), rusql
         Callee::User(uid) => (Some(uid.as_str()), None),
         Callee::Group(guid) => (None, Some(guid.as_str())),
     };
-    let text = serde_json::to_string(call).expect("a call holds only words and numbers");
-    let session = call.session_id.to_string();
-    let (door, initiator) = (call.door.as_str(), call.initiator.uid.as_str());
+    let mut picture = serde_json::to_value(call).expect("a call holds only words and numbers");
+    let (mut initiator, mut user) = (call.initiator.uid.as_str(), user);
+    let gone = erased_since(transaction, call.initiated_at)?;
+    for erased in gone.iter().filter(|erased| erased.take_out_of(&mut picture)) {
+        let instead = |uid| if uid == erased.uid.as_str() { erased.pseudonym.as_str() } else { uid };
+        (initiator, user) = (instead(initiator), user.map(instead));
+    }
+    let (session, door, text) = (call.session_id.to_string(), call.door.as_str(), picture.to_string());
     transaction.prepare_cached(sql)?.execute(params![session, call.initiated_at, door, initiator, user, guid, text])?;
     Ok(())
+}
+
+/// Residents that were erased while a call begun at this time went on.
+fn erased_since(transaction: &Transaction<'_>, begun: u64) -> Result<Vec<Erased>, rusqlite::Error> {
+    let mut statement = transaction.prepare_cached("SELECT uid, name, pseudonym FROM erased WHERE at >= ?1")?;
+    let rows = statement.query_map([begun], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let mut gone = Vec::new();
+    for row in rows {
+        let (uid, name, pseudonym): (String, String, String) = row?;
+        if let (Ok(uid), Ok(pseudonym)) = (uid.parse(), pseudonym.parse()) {
+            gone.push(Erased { uid, name, devices: BTreeSet::new(), pseudonym });
+        }
+    }
+    Ok(gone)
 }
 
 fn write_still(transaction: &Transaction<'_>, call: &Call, still: &Still) -> Result<(), rusqlite::Error> {

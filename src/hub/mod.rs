@@ -15,9 +15,11 @@ pub mod answer;
 pub mod app;
 pub mod audit;
 pub mod auth;
+pub mod backup;
 pub mod command;
 pub mod connections;
 pub mod directory;
+pub mod erasure;
 pub mod exchange;
 pub mod health;
 pub mod history;
@@ -47,7 +49,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
@@ -65,7 +67,7 @@ use push::{Office, Push, PushError};
 use server::Server;
 use store::StoreError;
 use switchboard::{Settings, Switchboard};
-use tls::TlsError;
+use tls::{Certificate, TlsError};
 use trail::Trail;
 
 /// Why the hub does not start.
@@ -129,10 +131,11 @@ pub async fn run(
     ready: impl FnOnce(SocketAddr),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), HubError> {
-    run_with_pulse(config, ready, || (), shutdown).await
+    run_with_pulse(config, ready, || (), &Notify::new(), shutdown).await
 }
 
-/// The same, and `pulse` hears every second that connections are accepted and the loop answers.
+/// The same, and `pulse` hears every second that connections are accepted and the loop answers. The certificate is read again
+/// when `renew` is told to, and whenever its files change.
 ///
 /// # Errors
 /// It cannot start.
@@ -140,13 +143,15 @@ pub async fn run_with_pulse(
     config: HubConfig,
     ready: impl FnOnce(SocketAddr),
     pulse: impl Fn(),
+    renew: &Notify,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), HubError> {
     let listen = config.server.listen;
     if config.tls.is_none() && !listen.ip().is_loopback() {
         return Err(HubError::Exposed(listen));
     }
-    let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
+    let certificate = config.tls.as_ref().map(Certificate::load).transpose()?;
+    let tls = certificate.as_ref().map(Certificate::acceptor).transpose()?;
     let settings = Settings {
         ring_for: config.call.ring_timeout,
         max_viewers: config.call.max_viewers,
@@ -182,6 +187,7 @@ pub async fn run_with_pulse(
     tokio::select! {
         () = server.serve() => {}
         () = watchers => {}
+        () = stay_new(certificate.as_deref(), renew) => {}
         () = shutdown => {}
         () = beating => {}
         _ = &mut switchboard => warn!("the switchboard ended by itself"),
@@ -192,6 +198,14 @@ pub async fn run_with_pulse(
     }
     info!("hub stopped");
     Ok(())
+}
+
+/// Never ends.
+async fn stay_new(certificate: Option<&Certificate>, renew: &Notify) {
+    match certificate {
+        Some(certificate) => certificate.stay_new(renew).await,
+        None => std::future::pending().await,
+    }
 }
 
 fn bind(key: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), HubError> {

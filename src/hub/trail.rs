@@ -15,7 +15,7 @@ use super::store::{self, Commit, StoreError};
 use crate::clock;
 use crate::ids::{AdministratorId, DeviceId};
 
-const MIGRATIONS: [&str; 1] = ["
+pub(super) const MIGRATIONS: [&str; 1] = ["
 CREATE TABLE notes (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     at INTEGER NOT NULL,
@@ -183,16 +183,6 @@ impl Trail {
         let mut statement = connection.prepare_cached(sql)?;
         let rows = statement.query_map(params![before, limit.min(PAGE)], note)?;
         Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    /// A name is replaced wherever it is the subject.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub fn erase(&self, subject: &str, pseudonym: &str) -> Result<(), StoreError> {
-        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        connection.execute("UPDATE notes SET subject = ?2 WHERE subject = ?1", [subject, pseudonym])?;
-        Ok(())
     }
 }
 

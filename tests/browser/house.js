@@ -104,6 +104,13 @@ level = "debug"
     return /link: (\S+)/.exec(text)[1];
   }
 
+  /** A credential of a new administrator. */
+  async administrator(id) {
+    const credential = /credential: (\S+)/.exec(await this.#administer('administrator', 'add', id))[1];
+    this.secrets.add(credential);
+    return credential;
+  }
+
   /** What happened, in the words of both processes. */
   print() {
     for (const daemon of [this.hub, this.door]) console.error(`---- ${daemon.name}\n${daemon.text}\n----`);

@@ -48,6 +48,14 @@ impl Tables {
         (gone > 0).then_some(()).ok_or_else(|| DirectoryError::Unknown(format!("administrator {id}")))
     }
 
+    /// What was deleted does not stay behind in the log beside the file.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn settle(&self) -> Result<(), DirectoryError> {
+        Ok(self.connection.pragma(None, "wal_checkpoint", "truncate", |_| Ok(()))?)
+    }
+
     /// A door may ring this receiver from now on; whether those who answer may open it.
     ///
     /// # Errors

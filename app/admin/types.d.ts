@@ -1,0 +1,69 @@
+// What the paths below /v1/admin answer (docs/operator.md), for the type checker. Holds no code.
+
+import type { Call, ReceiverType } from '../types.js';
+
+export interface Group {
+  guid: string;
+  name: string;
+  joinable: boolean;
+  members: string[];
+}
+
+export interface Resident {
+  uid: string;
+  name: string;
+  groups: string[];
+  online: boolean;
+}
+
+export interface Receiver {
+  receiverType: ReceiverType;
+  receiver: string;
+  opens: boolean;
+}
+
+export interface Door {
+  uid: string;
+  name: string;
+  online: boolean;
+  receivers: Receiver[];
+  lastCall?: Call;
+}
+
+export interface Device {
+  deviceId: string;
+  uid: string;
+  name: string;
+  added: number;
+  online: boolean;
+}
+
+export interface Directory {
+  version: string;
+  groups: Group[];
+  residents: Resident[];
+  doors: Door[];
+  devices: Device[];
+  administrators: string[];
+}
+
+export interface Pairing {
+  code: string;
+  link: string;
+  qr: string;
+  expiresIn: number;
+}
+
+export interface Note {
+  id: number;
+  at: number;
+  actor: string;
+  action: string;
+  subject: string;
+}
+
+export interface KeptLine {
+  door: string;
+  keptAt: number;
+  line: string;
+}
