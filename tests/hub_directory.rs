@@ -58,7 +58,7 @@ async fn a_token_makes_one_station_the_door() {
 }
 
 #[tokio::test]
-async fn a_revoked_device_is_out_within_a_second_and_its_call_ends() {
+async fn s20_a_revoked_device_is_out_within_a_second_and_its_call_ends() {
     let house = House::new().await;
     let (front, anna, ben) = (house.device("front"), house.device("anna"), house.device("ben"));
     house.settle(&ben).await;
@@ -70,7 +70,7 @@ async fn a_revoked_device_is_out_within_a_second_and_its_call_ends() {
     let begun = std::time::Instant::now();
     house.administration().revoke_device(&anna.id).expect("it is there");
     assert_eq!(phone.refused().await.code, ErrorCode::ErrUnauthorized);
-    assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < std::time::Duration::from_secs(1), "{:?}", begun.elapsed());
     let ended = door.event(|event| matches!(event, EventKind::CallEnded { .. })).await;
     assert!(matches!(ended, EventKind::CallEnded { call } if call.end_reason == Some(EndReason::ResidentHungUp)));
     assert_eq!(code(anna.verb(session, "accept").await), ErrorCode::ErrUnauthorized);
@@ -171,25 +171,32 @@ async fn who_guesses_is_locked_out() {
 }
 
 #[tokio::test]
-async fn a_thousand_bad_logins_disturb_nobody() {
+async fn s11_ten_thousand_bad_logins_disturb_nobody() {
     let house = House::new().await;
     let (front, anna) = (house.device("front"), house.device("anna"));
     house.settle(&anna).await;
     let mut phone = anna.connect().await;
     let stranger = Device { credential: format!("{}x", anna.credential), ..anna.clone() };
     let mut told = std::collections::BTreeMap::new();
-    for _ in 0..1000 {
-        let (status, body) = stranger.get("/v1/me").await;
-        *told.entry(read_refusal(status, body).code).or_insert(0) += 1;
+    for _ in 0..100 {
+        let tries = (0..100).map(|_| stranger.get("/v1/me"));
+        for (status, body) in futures_util::future::join_all(tries).await {
+            *told.entry(read_refusal(status, body).code).or_insert(0) += 1;
+        }
     }
-    assert!(told[&ErrorCode::ErrUnauthorized] < 100 && told[&ErrorCode::ErrRateLimited] > 900, "{told:?}");
+    assert!(told[&ErrorCode::ErrUnauthorized] < 200 && told[&ErrorCode::ErrRateLimited] > 9800, "{told:?}");
+    // It stands in the audit trail, and not ten thousand times.
+    let trail = doorward::hub::trail::Trail::open(house.state.path(), std::time::Duration::from_hours(1));
+    let notes = trail.expect("it is there").page(None, 500).expect("readable");
+    let refused = notes.iter().filter(|note| note.action == "credentialRefused").count();
+    assert!((1..10).contains(&refused), "{refused}");
     // From the same address, with the right credential: as if nothing had been.
     front.initiate("group", "flat-1").await.expect("it may");
     phone.event(|event| matches!(event, EventKind::IncomingCallReceived { .. })).await;
 }
 
 #[tokio::test]
-async fn names_that_deceive_are_refused() {
+async fn s15_names_that_deceive_are_refused() {
     let house = House::new().await;
     let any = house.device("guard");
     let long = "x".repeat(65);

@@ -121,7 +121,7 @@ async fn every_wrong_address_has_an_answer_that_says_why() {
 }
 
 #[tokio::test]
-async fn sizes_are_bounded() {
+async fn s13_sizes_are_bounded() {
     let (house, front, anna) = house().await;
     let body = |size: usize| {
         let empty = json!({ "key": key(), "later": "" }).to_string();
@@ -149,7 +149,7 @@ async fn sizes_are_bounded() {
 }
 
 #[tokio::test]
-async fn frames_are_bounded_and_well_formed_or_the_socket_is_closed() {
+async fn s13_frames_are_bounded_and_well_formed_or_the_socket_is_closed() {
     let (house, front, anna) = house().await;
     let mut healthy = anna.connect().await;
     let padded = |size: usize| {
@@ -337,7 +337,7 @@ impl std::io::Write for Lines {
 }
 
 #[tokio::test]
-async fn no_secret_is_ever_logged() {
+async fn s7_no_secret_is_ever_logged() {
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber =

@@ -28,7 +28,7 @@ async fn refusal(config: HubConfig) -> HubError {
 }
 
 #[tokio::test]
-async fn beyond_loopback_it_listens_only_with_tls() {
+async fn s10_beyond_loopback_it_listens_only_with_tls() {
     let state = tempfile::tempdir().expect("a temporary directory");
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
         let mut config = HubConfig::default();
