@@ -130,6 +130,7 @@ enum UserCommand {
         /// See a door before they answer: on or off
         #[arg(long, value_name = "ON|OFF", value_parser = on_or_off)]
         looks: Option<bool>,
+    },
     /// Remove a resident, all their devices, and what the hub's records know of them
     Erase {
         /// Who; also somebody who was removed before
@@ -455,6 +456,7 @@ fn user(config: &HubConfig, administration: &mut Administration, command: UserCo
                 administration.set_user_looks(&uid, looks)?;
             }
             print!("{}", list_rules(&administration.directory()?, &uid));
+        }
         UserCommand::Erase { uid } => {
             let (records, pseudonym) = administration.erase_resident(&uid)?;
             println!("erased from {records} records, which now say {pseudonym}");
