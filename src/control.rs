@@ -77,6 +77,9 @@ pub struct Status {
     pub camera: bool,
     /// Whether the microphone is open.
     pub microphone: bool,
+    /// The last second of the microphone's sound, of this call or the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sound: Option<SoundStatus>,
     /// Every button.
     pub buttons: Vec<ButtonStatus>,
     /// What does not work, in words.
@@ -95,6 +98,9 @@ impl std::fmt::Display for Status {
         let encoder = self.encoder.as_deref().unwrap_or("is being started");
         writeln!(f, "media:   {encoder}, started anew {} times", self.worker_restarts)?;
         writeln!(f, "devices: camera {}, microphone {}", is(self.camera), is(self.microphone))?;
+        if let Some(sound) = &self.sound {
+            writeln!(f, "sound:   {sound}")?;
+        }
         for ButtonStatus { id, label, stuck } in &self.buttons {
             writeln!(f, "button:  {id} \"{label}\"{}", if *stuck { ", stuck" } else { "" })?;
         }
@@ -118,6 +124,35 @@ impl std::fmt::Display for LastCall {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "{}: pressed {}", self.session_id, self.button)?;
         self.trace.steps().try_for_each(|(step, at)| writeln!(f, "{at:>8} ms  {step}"))
+    }
+}
+
+/// What a second of the microphone was like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SoundStatus {
+    /// What the microphone heard (dBFS).
+    pub captured: i16,
+    /// What was left of it for the residents (dBFS).
+    pub sent: i16,
+    /// What the speaker played (dBFS).
+    pub played: i16,
+    /// Milliseconds from the speaker to the microphone, where the canceller found them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<u16>,
+    /// By how many decibels the echo is lowered, where the canceller knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lowered: Option<i16>,
+}
+
+impl std::fmt::Display for SoundStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { captured, sent, played, delay, lowered } = self;
+        write!(f, "microphone {captured} dBFS, sent {sent} dBFS, speaker {played} dBFS")?;
+        if let Some(delay) = delay {
+            write!(f, ", echo after {delay} ms")?;
+        }
+        lowered.map_or(Ok(()), |lowered| write!(f, ", lowered by {lowered} dB"))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::call::tracer::{Finished, Tracer};
 use crate::call::{Action, Event, Station};
 use crate::clock;
 use crate::config::door::DoorConfig;
-use crate::control::{Asked, Control, LastCall};
+use crate::control::{Asked, Control, LastCall, SoundStatus};
 use crate::daemon::notify::{self, Watchdog};
 use crate::ids::{ButtonId, DeviceId, RequestKey, SessionId};
 use crate::media::protocol::{Audible, Device, Order, Report};
@@ -93,6 +93,11 @@ fn unusable(error: &anyhow::Error) {
     tracing::error!(error = format!("{error:#}"), "the new configuration does not work, the old one stays");
 }
 
+/// Decibels for people.
+fn whole(decibels: f64) -> i16 {
+    decibels.round() as i16
+}
+
 /// Why a door's loop ended.
 enum End {
     /// There is another configuration, and no call.
@@ -150,6 +155,8 @@ struct Door {
     worker_restarts: u32,
     tracer: Tracer,
     last_call: Option<LastCall>,
+    /// How the microphone was when it was measured last.
+    hearing: Option<SoundStatus>,
 }
 
 impl Door {
@@ -441,6 +448,12 @@ impl Door {
                     if let Some(page) = &self.page {
                         page.show_speaker(dbfs, hertz);
                     }
+                    return;
+                }
+                Report::Sound { captured, sent, played, delay, lowered } => {
+                    let lowered = lowered.map(whole);
+                    let [captured, sent, played] = [captured, sent, played].map(whole);
+                    self.hearing = Some(SoundStatus { captured, sent, played, delay, lowered });
                     return;
                 }
                 Report::DeviceFailed { device, fault } => {

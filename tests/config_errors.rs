@@ -56,6 +56,7 @@ fn unknown_and_missing_keys() {
 #[test]
 fn wrong_types_one_per_table() {
     let cases = [
+        "[echo]\nmode = \"duplex\"\n",
         "[release]\nlock = \"open\"\n",
         "[release]\npulse = 3\n",
         "[release]\nhours = [{ button = \"a\", days = [\"monday\"], from = \"8\", until = \"12:00\" }]\n",

@@ -10,13 +10,14 @@ use serde::Deserialize;
 
 use crate::call::{IncomingCalls, PressAgain, Rules, SecondButton};
 use crate::ids::{ButtonId, Guid, Uid};
-use crate::media::pipeline::{IceSettings, MediaSettings, Standby, VideoCodec, VideoSettings};
+use crate::media::pipeline::{EchoSettings, IceSettings, MediaSettings, Standby, VideoCodec, VideoSettings};
 use crate::panel::button::Timing;
 use crate::signaling::protocol::{CallType, Receiver};
 
 use super::Configuration;
 use super::diagnostics::Diagnostics;
 use super::document::Document;
+use super::echo::EchoTable;
 use super::light::{LightTable, StripTable};
 use super::media::{CameraTable, MicrophoneTable, SpeakerTable};
 use super::panel::PanelTable;
@@ -47,6 +48,8 @@ pub struct DoorConfig {
     pub speaker: SpeakerTable,
     /// The installer's own sounds.
     pub sounds: SoundsTable,
+    /// What is done to the visitor's voice.
+    pub echo: EchoTable,
     /// How the picture is encoded.
     pub video: VideoTable,
     /// How connections are made.
@@ -281,6 +284,7 @@ impl DoorConfig {
             speaker: self.speaker.sink(),
             standby: self.video.standby,
             prompts: self.sounds.prompts(),
+            echo: EchoSettings::from(&self.echo),
             video,
             ice: IceSettings { loopback, min_port, max_port, relay_only },
         }
@@ -305,6 +309,7 @@ impl Configuration for DoorConfig {
             microphone: document.table("microphone"),
             speaker: document.table("speaker"),
             sounds: document.table("sounds"),
+            echo: document.table("echo"),
             video: document.table("video"),
             ice: document.table("ice"),
             release: document.table("release"),

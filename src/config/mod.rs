@@ -6,6 +6,7 @@ pub mod diagnostics;
 pub mod document;
 pub mod door;
 mod door_rules;
+pub mod echo;
 pub mod hub;
 pub mod light;
 pub mod media;

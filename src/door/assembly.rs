@@ -64,6 +64,7 @@ pub(super) async fn open(config: &DoorConfig, worker: WorkerCommand) -> anyhow::
         worker_restarts: 0,
         tracer: Tracer::default(),
         last_call: None,
+        hearing: None,
     };
     Ok((door, Inputs { lines, told, reports, control }))
 }

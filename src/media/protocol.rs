@@ -203,6 +203,19 @@ pub enum Report {
         /// What it shows.
         still: Still,
     },
+    /// What the last second of the microphone was like, once a second while it is open.
+    Sound {
+        /// What it heard (dBFS).
+        captured: f64,
+        /// What was left of it for the residents, after echo, noise and gain (dBFS).
+        sent: f64,
+        /// What the speaker played (dBFS).
+        played: f64,
+        /// Milliseconds from the speaker to the microphone, where the canceller found them.
+        delay: Option<u16>,
+        /// By how many decibels the echo is lowered, where the canceller knows.
+        lowered: Option<f64>,
+    },
     /// What the speaker plays, ten times a second while it plays anything, and once when it falls silent.
     SpeakerLevel {
         /// Root mean square in decibels below full scale.

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use doorward::ids::{PeerId, SessionId};
 use doorward::media::pipeline::{
-    CameraSource, IceSettings, MediaSettings, MicrophoneSource, SpeakerSink, Standby, VideoCodec, VideoSettings,
+    CameraSource, EchoSettings, IceSettings, MediaSettings, MicrophoneSource, SpeakerSink, Standby, VideoCodec,
+    VideoSettings,
 };
 use doorward::media::protocol::{Order, Report};
 use doorward::media::worker::{Patience, Worker, WorkerCommand, WorkerEvent};
@@ -29,6 +30,8 @@ pub fn settings() -> MediaSettings {
         speaker: SpeakerSink::Discard,
         standby: Standby::Closed,
         prompts: BTreeMap::new(),
+        // Tones would be taken for noise.
+        echo: EchoSettings::NOTHING,
         video: VideoSettings { codec: VideoCodec::Vp8, width: 320, height: 240, frame_rate: 25, bitrate: 400 },
         ice: IceSettings { loopback: true, min_port: 0, max_port: 0, relay_only: false },
     }

@@ -5,7 +5,7 @@
 
 #![allow(dead_code, reason = "every test that includes it uses a part of it")]
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -49,8 +49,18 @@ struct Seen {
     longest_gap: u32,
 }
 
+/// What a resident heard, and when it came.
+#[derive(Debug, Clone, Default)]
+pub struct Recording {
+    /// Samples, 48,000 a second.
+    pub samples: Vec<i16>,
+    /// When the last of the first so many samples had come.
+    pub came: Vec<(usize, Instant)>,
+}
+
 #[derive(Default)]
 struct Heard {
+    recording: Option<Recording>,
     meter: Meter,
     last: Option<Level>,
     windows: u64,
@@ -105,6 +115,36 @@ impl Resident {
     pub fn talk(&self, hertz: u16) {
         self.voice.set_property("freq", f64::from(hertz));
         self.valve.set_property("drop", false);
+    }
+
+    /// From now on it sends this sound, of 48,000 samples a second, again and again. Each time it begins, `begins` is called.
+    pub fn speak(&self, sound: Vec<i16>, begins: impl Fn() + Send + Sync + 'static) {
+        assert!(!sound.is_empty());
+        let next = AtomicUsize::new(0);
+        let pad = self.voice.static_pad("src").expect("every source has one");
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+            let Some(buffer) = info.buffer_mut() else { return gst::PadProbeReturn::Ok };
+            let mut bytes = buffer.make_mut().map_writable().expect("it is our own");
+            for sample in bytes.chunks_exact_mut(2) {
+                let at = next.fetch_add(1, Ordering::SeqCst) % sound.len();
+                if at == 0 {
+                    begins();
+                }
+                sample.copy_from_slice(&sound[at].to_le_bytes());
+            }
+            gst::PadProbeReturn::Ok
+        });
+        self.valve.set_property("drop", false);
+    }
+
+    /// From now on it keeps what it hears.
+    pub fn record(&self) {
+        self.senses.heard.lock().unwrap_or_else(PoisonError::into_inner).recording = Some(Recording::default());
+    }
+
+    /// What it heard since then.
+    pub fn recording(&self) -> Recording {
+        self.senses.heard.lock().unwrap_or_else(PoisonError::into_inner).recording.clone().unwrap_or_default()
     }
 
     /// From now on nothing leaves it, as if its phone had lost the network. ICE is not so easily silenced.
@@ -290,6 +330,10 @@ fn sense(is_sound: bool, senses: Arc<Senses>) -> gst_app::AppSink {
 fn hear(senses: &Senses, bytes: &[u8]) {
     let samples: Vec<i16> = bytes.chunks_exact(2).map(|sample| i16::from_le_bytes([sample[0], sample[1]])).collect();
     let mut heard = senses.heard.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(recording) = &mut heard.recording {
+        recording.samples.extend(&samples);
+        recording.came.push((recording.samples.len(), Instant::now()));
+    }
     if let Some(level) = heard.meter.add(&samples) {
         heard.last = Some(level);
         heard.windows += 1;

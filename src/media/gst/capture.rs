@@ -3,6 +3,7 @@
 //! It never closes itself: whoever holds it hands its pipeline to `closing`.
 
 use std::sync::mpsc::Sender;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use gstreamer as gst;
@@ -13,8 +14,10 @@ use gstreamer_utils::streamproducer::ProducerSettings;
 use gstreamer_video as gst_video;
 
 use super::assembly::{AssemblyError, Branch};
+use super::echo::Ear;
 use super::event::Event;
 use super::progress::Progress;
+use super::speaker::change_samples;
 use super::timeline::Timeline;
 use super::{bus, frame_counter, still};
 use crate::media::pipeline::{Element, Exposure, FRAME_COUNTER, RAW_PICTURES};
@@ -44,6 +47,8 @@ pub(super) struct Opening<'a> {
     pub(super) is_placeholder: bool,
     /// Draw the frame counter into pictures of this width.
     pub(super) count_frames: Option<usize>,
+    /// Works on the sound before anybody hears it.
+    pub(super) ear: Option<Ear>,
     pub(super) timeline: &'a Timeline,
     pub(super) events: &'a Sender<Event>,
     pub(super) now: Instant,
@@ -51,13 +56,18 @@ pub(super) struct Opening<'a> {
 
 impl Capture {
     /// Puts the source together and starts it, off this thread: opening a device may take its time.
-    pub(super) fn open(parts: &[Element], opening: &Opening<'_>) -> Result<Self, AssemblyError> {
+    pub(super) fn open(parts: &[Element], mut opening: Opening<'_>) -> Result<Self, AssemblyError> {
         let pipeline = gst::Pipeline::new();
         let branch = Branch::build(&pipeline, parts)?;
         let sink = gst_app::AppSink::builder().max_buffers(4).drop(true).build();
         pipeline.add(&sink)?;
         branch.last().link(&sink)?;
         let end = sink.static_pad("sink").expect("every sink has one");
+        let ear = opening.ear.take();
+        let opening = &opening;
+        if let Some(ear) = ear {
+            hear_at(&end, ear, opening);
+        }
         let progress = watch_at(&end, opening);
         end_is_failure(&end, opening);
         if let (Some(width), Some(element)) = (opening.count_frames, pipeline.by_name(FRAME_COUNTER)) {
@@ -149,6 +159,20 @@ fn start(pipeline: gst::Pipeline, is_device: bool, opening: &Opening<'_>) {
 fn watch_at(pad: &gst::Pad, opening: &Opening<'_>) -> Progress {
     let (events, opened) = (opening.events.clone(), opening.opened);
     Progress::at(pad, opening.now, move || drop(events.send(Event::CaptureFlows { opened })))
+}
+
+/// The only way of the door's sound goes through this ear.
+fn hear_at(pad: &gst::Pad, ear: Ear, opening: &Opening<'_>) {
+    let (ear, timeline, events) = (Mutex::new(ear), opening.timeline.clone(), opening.events.clone());
+    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        let at = timeline.of_probed(pad, info);
+        // One thread passes here, and if it panicked the source is at its end.
+        let mut ear = ear.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(figures) = change_samples(info, |samples| ear.hear(at, samples)).flatten() {
+            let _ = events.send(Event::Heard(figures));
+        }
+        gst::PadProbeReturn::Ok
+    });
 }
 
 /// An end that passed on would end the connections too, which go on with another source.

@@ -3,6 +3,7 @@
 use gstreamer as gst;
 use gstreamer_webrtc::{WebRTCPeerConnectionState, WebRTCSessionDescription};
 
+use super::echo::Figures;
 use super::level::Level;
 use super::prompt::Samples;
 use crate::ids::{PeerId, SessionId};
@@ -21,6 +22,8 @@ pub(super) enum Event {
     CaptureOpened { opened: u64 },
     /// A pipeline reached its end state and is gone.
     Closed(u64),
+    /// A second of the microphone's sound was worked on.
+    Heard(Figures),
     /// The other end of the socket is closed: nobody is left to work for.
     HangUp,
     /// GStreamer is ready, or never will be.

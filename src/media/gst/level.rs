@@ -33,9 +33,15 @@ pub struct Level {
 #[must_use]
 pub fn measure(samples: &[i16]) -> Level {
     let energy = samples.iter().map(|&sample| f64::from(sample).powi(2)).sum::<f64>() / samples.len().max(1) as f64;
-    let dbfs = (10.0 * (energy / f64::from(i16::MIN).powi(2)).log10()).max(NOTHING);
+    let dbfs = decibels(energy);
     let hertz = if dbfs > SILENCE { strongest(samples) } else { 0.0 };
     Level { dbfs, hertz }
+}
+
+/// Decibels below full scale of a mean square of samples.
+#[must_use]
+pub fn decibels(mean_square: f64) -> f64 {
+    (10.0 * (mean_square / f64::from(i16::MIN).powi(2)).log10()).max(NOTHING)
 }
 
 fn strongest(samples: &[i16]) -> f64 {

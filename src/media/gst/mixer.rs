@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::duck::Duck;
 use super::level::{Level, Meter};
 use super::prompt::{Player, Samples};
 use super::tone::Tones;
@@ -33,6 +34,7 @@ enum Listener {
 struct Mix {
     tones: Tones,
     prompts: Player,
+    duck: Duck,
     meter: Meter,
     /// Who hears, and whom.
     rings: BTreeMap<(Listener, PeerId), Ring>,
@@ -75,6 +77,14 @@ impl Mixer {
         mix.prompts.play(Some((samples, repeats)));
     }
 
+    /// The microphone or the speaker was replaced, and the echo is not known yet: somebody talks more quietly for a while.
+    pub(super) fn duck(&self) {
+        let mut mix = self.lock();
+        if !mix.rings.is_empty() {
+            mix.duck.begin();
+        }
+    }
+
     /// Nobody talks and no tone sounds.
     pub(super) fn is_idle(&self) -> bool {
         let mix = self.lock();
@@ -87,6 +97,7 @@ impl Mixer {
         mix.add_voices(Listener::Speaker, samples);
         mix.tones.add_to(samples);
         mix.prompts.add_to(samples);
+        mix.duck.apply(samples);
         mix.meter.add(samples)
     }
 
@@ -215,6 +226,19 @@ mod tests {
         assert_eq!(heard(&mixer), 0);
         mixer.voice(A, std::iter::repeat_n(9, MOST));
         assert_eq!(heard(&mixer), 9, "what was too late was cut");
+    }
+
+    #[test]
+    fn only_a_conversation_is_ducked() {
+        let mixer = Mixer::default();
+        mixer.duck();
+        mixer.join(A);
+        say(&mixer, A, 10_000);
+        assert_eq!(heard(&mixer), 10_000);
+        mixer.duck();
+        say(&mixer, A, 10_000);
+        heard(&mixer);
+        assert!(heard(&mixer) < 2_000);
     }
 
     #[test]

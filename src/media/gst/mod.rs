@@ -9,6 +9,7 @@ mod bus;
 mod capture;
 mod closing;
 mod connection;
+mod duck;
 mod event;
 mod faults;
 mod frame_counter;
@@ -31,6 +32,7 @@ mod succession;
 mod timeline;
 mod worker;
 
+pub mod echo;
 pub mod level;
 pub mod tone;
 

@@ -2,15 +2,17 @@
 //!
 //! It opens and never closes: what is to be closed is given away.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::assembly::AssemblyError;
 use super::capture::{Capture, Opening};
+use super::echo::{Ear, Room};
 use super::event::Event;
 use super::faults;
 use super::timeline::Timeline;
 use crate::backoff::Backoff;
-use crate::media::pipeline::{self, CameraSource, Element, Encoder, MediaSettings};
+use crate::media::pipeline::{self, CameraSource, Element, Encoder, MediaSettings, MicrophoneSource};
 use crate::media::protocol::Device;
 
 /// After so many buffers a device works, and its next failure is a first one.
@@ -36,6 +38,7 @@ impl From<Source> for Device {
 pub(super) struct Maker {
     pub(super) settings: MediaSettings,
     pub(super) encoder: Encoder,
+    pub(super) room: Arc<Room>,
     pub(super) timeline: Timeline,
     pub(super) events: std::sync::mpsc::Sender<Event>,
     pub(super) opened: u64,
@@ -78,8 +81,11 @@ impl Maker {
         self.opened += 1;
         let (timeline, events) = (&self.timeline, &self.events);
         let device = source.into();
-        let opening = Opening { device, opened: self.opened, is_placeholder, count_frames, timeline, events, now };
-        Capture::open(parts, &opening)
+        // A test tone was in no room, and a canceller would take it for noise.
+        let is_room = !is_placeholder && !matches!(self.settings.microphone, MicrophoneSource::Tone(_));
+        let ear = (source == Source::Microphone && is_room).then(|| Ear::new(&self.room)).flatten();
+        let opened = self.opened;
+        Capture::open(parts, Opening { device, opened, is_placeholder, count_frames, ear, timeline, events, now })
     }
 }
 

@@ -11,6 +11,7 @@ use gstreamer::prelude::*;
 
 use super::assembly::{AssemblyError, Branch};
 use super::closing::Closing;
+use super::echo::Room;
 use super::event::Event;
 use super::mixer::Mixer;
 use super::progress::Progress;
@@ -31,6 +32,7 @@ const SETTLED: u64 = 50;
 pub(super) struct Speaker {
     sink: SpeakerSink,
     mixer: Arc<Mixer>,
+    room: Arc<Room>,
     timeline: Timeline,
     events: Sender<Event>,
     state: State,
@@ -66,9 +68,15 @@ pub(super) enum Condition {
 
 impl Speaker {
     /// A closed speaker.
-    pub(super) fn new(sink: SpeakerSink, mixer: Arc<Mixer>, timeline: Timeline, events: Sender<Event>) -> Self {
+    pub(super) fn new(
+        sink: SpeakerSink,
+        mixer: Arc<Mixer>,
+        room: Arc<Room>,
+        timeline: Timeline,
+        events: Sender<Event>,
+    ) -> Self {
         let backoff = faults::backoff();
-        Self { sink, mixer, timeline, events, state: State::Closed, backoff, opened: 0, closing: None }
+        Self { sink, mixer, room, timeline, events, state: State::Closed, backoff, opened: 0, closing: None }
     }
 
     /// Opens it unless it is open, or cannot be now.
@@ -173,7 +181,10 @@ impl Speaker {
         Branch::build(&pipeline, &pipeline::speaker(&self.sink))?;
         let point = pipeline.by_name(MIXING_POINT).expect("every speaker branch has one");
         let pad = point.static_pad("src").expect("a filter has one");
-        mix_at(&pad, Arc::clone(&self.mixer), self.events.clone());
+        self.room.speaker_opened();
+        self.mixer.duck();
+        let mixing = (Arc::clone(&self.mixer), Arc::clone(&self.room));
+        mix_at(&pad, mixing, self.timeline.clone(), self.events.clone());
         let progress = Progress::at(&pad, now, || {});
         let events = self.events.clone();
         bus::listen(&pipeline, move |fault| drop(events.send(Event::SpeakerFailed { opened, fault })));
@@ -196,10 +207,16 @@ fn start(pipeline: gst::Pipeline, opened: u64, events: Sender<Event>) {
     }
 }
 
-fn mix_at(pad: &gst::Pad, mixer: Arc<Mixer>, events: Sender<Event>) {
-    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-        let level = change_samples(info, |samples| mixer.add_for_speaker(samples)).flatten();
-        if let Some(level) = level {
+/// What the speaker is to play is added, and the room told of it.
+fn mix_at(pad: &gst::Pad, (mixer, room): (Arc<Mixer>, Arc<Room>), timeline: Timeline, events: Sender<Event>) {
+    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        let at = timeline.of_probed(pad, info);
+        let level = change_samples(info, |samples| {
+            let level = mixer.add_for_speaker(samples);
+            room.play(at, samples);
+            level
+        });
+        if let Some(level) = level.flatten() {
             let _ = events.send(Event::SpeakerLevel(level));
         }
         gst::PadProbeReturn::Ok
@@ -240,7 +257,8 @@ mod tests {
         let mixer = Arc::new(Mixer::default());
         mixer.play(Some(ToneStep { hertz: [600, 0], dbfs: -12 }));
         let (events, _levels) = std::sync::mpsc::channel();
-        mix_at(&pad("point", "src"), mixer, events);
+        let room = Room::new(crate::media::pipeline::EchoSettings::default());
+        mix_at(&pad("point", "src"), (mixer, room), Timeline::start(), events);
         let (told, loudest) = std::sync::mpsc::channel();
         pad("end", "sink").add_probe(gst::PadProbeType::BUFFER, move |_, info| {
             let loudest = change_samples(info, |samples| samples.iter().copied().max()).flatten();

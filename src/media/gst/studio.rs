@@ -12,6 +12,7 @@ use gstreamer as gst;
 
 use super::closing::Closing;
 use super::connection::Plan;
+use super::echo::{Figures, Room};
 use super::event::{Event, PeerEvent};
 use super::faults::Faults;
 use super::gate::Gate;
@@ -83,10 +84,13 @@ impl Studio {
     ) -> Self {
         let mixer = Arc::new(Mixer::default());
         prompt::decode_all(settings.prompts.clone(), events.clone());
-        let speaker = Speaker::new(settings.speaker.clone(), Arc::clone(&mixer), timeline.clone(), events.clone());
+        let room = Room::new(settings.echo);
+        let sink = settings.speaker.clone();
+        let speaker = Speaker::new(sink, Arc::clone(&mixer), Arc::clone(&room), timeline.clone(), events.clone());
         let maker = Maker {
             settings: settings.clone(),
             encoder,
+            room,
             timeline: timeline.clone(),
             events: events.clone(),
             opened: 0,
@@ -142,6 +146,9 @@ impl Studio {
             }
             Event::CaptureFlows { opened } => {
                 let source = self.with_sources(now, |sources, hands| sources.flows(opened, hands));
+                if source == Some(Source::Microphone) {
+                    self.mixer.duck();
+                }
                 self.feed(source);
                 if source == Some(Source::Camera) {
                     self.watch_for_still();
@@ -154,6 +161,9 @@ impl Studio {
                 }
             }
             Event::Closed(number) => self.closed(number, now),
+            Event::Heard(Figures { captured, sent, played, delay, lowered }) => {
+                self.reports.send(Report::Sound { captured, sent, played, delay, lowered });
+            }
             Event::Peer { peer, event } => self.hear_peer(peer, event, now),
             Event::PictureSettled { opened, picture } => self.make_still(opened, picture),
             Event::StillMade { session_id, still } => self.reports.send(Report::StillTaken { session_id, still }),

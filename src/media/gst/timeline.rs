@@ -3,6 +3,8 @@
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
+use super::echo::SampleTime;
+
 /// The worker's clock and when it started. Cheap to copy around.
 #[derive(Debug, Clone)]
 pub(super) struct Timeline {
@@ -23,6 +25,15 @@ impl Timeline {
         pipeline.use_clock(Some(&self.clock));
         pipeline.set_start_time(gst::ClockTime::NONE);
         pipeline.set_base_time(self.base);
+    }
+
+    /// When what passes this pad is due on the timeline; now, if it does not say.
+    pub(super) fn of_probed(&self, pad: &gst::Pad, info: &gst::PadProbeInfo<'_>) -> SampleTime {
+        let said = info.buffer().and_then(|buffer| {
+            let event = pad.sticky_event::<gst::event::Segment>(0)?;
+            event.segment().downcast_ref::<gst::ClockTime>()?.to_running_time(buffer.pts()?)
+        });
+        SampleTime::from_nanoseconds(said.unwrap_or_else(|| self.now()).nseconds())
     }
 
     /// The running time of every adopted pipeline.

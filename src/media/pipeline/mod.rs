@@ -6,6 +6,7 @@
 
 mod branches;
 mod device;
+mod echo;
 mod element;
 mod encoder;
 mod still;
@@ -16,6 +17,7 @@ pub use branches::{
     speaker, voice,
 };
 pub use device::{AlsaPcm, LibcameraCamera, PictureSize, PixelFormat, V4l2Camera, plugin_package};
+pub use echo::{EchoMode, EchoSettings, GainControl, NoiseSuppression};
 pub use element::{Caps, Element, Field, Value};
 pub use encoder::{Encoder, MissingElement, StandIn, VIDEO_ENCODER};
 pub use still::{Exposure, STILLS, StillSettings, still_picture};
@@ -41,6 +43,8 @@ pub struct MediaSettings {
     pub standby: Standby,
     /// The installer's own sounds: files, in place of the tones.
     pub prompts: BTreeMap<Cue, PathBuf>,
+    /// What is done to the door's sound.
+    pub echo: EchoSettings,
     /// How the picture is encoded.
     pub video: VideoSettings,
     /// How connections are made.

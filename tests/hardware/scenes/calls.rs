@@ -125,6 +125,7 @@ fn played(stage: &mut Stage<'_>) -> anyhow::Result<(f64, f64)> {
 }
 
 /// The station starts without its camera and its card, and they come late.
+/// Nothing is done to the sound: tones would be taken for noise.
 fn with_devices(stage: &mut Stage<'_>) -> anyhow::Result<()> {
     stage.machine.run(&format!(
         "systemctl stop doorward tone 2>/dev/null; modprobe -r vivid snd-aloop\n\
@@ -134,6 +135,7 @@ fn with_devices(stage: &mut Stage<'_>) -> anyhow::Result<()> {
          [camera.v4l2]\npath = \"/dev/v4l/by-path/platform-vivid.0-video-index0\"\nwidth = 320\nheight = 180\n\
          [microphone.alsa]\ncard = \"Loopback\"\nrate = {RATE}\nchannels = 1\n\
          [speaker.alsa]\ncard = \"Loopback\"\nrate = {RATE}\nchannels = 1\n\
+         [echo]\nmode = \"off\"\nnoise-suppression = \"off\"\ngain = \"off\"\n\
          END\n\
          systemctl start doorward"
     ))?;
