@@ -19,7 +19,7 @@ use crate::config::hub::HubConfig;
 use crate::config::value::{self, SecretSource};
 use crate::control::{self, Answer, Question};
 use crate::daemon::{logging, signals};
-use crate::door::hardware;
+use crate::door::hardware::{self, tune};
 use crate::ids::ButtonId;
 use crate::media::worker::WorkerCommand;
 use crate::redacted::Redacted;
@@ -115,9 +115,24 @@ enum Command {
         #[command(flatten)]
         socket: Socket,
     },
+    /// Measure the door's own hardware
+    Tune {
+        #[command(subcommand)]
+        what: Tune,
+    },
     /// The media child process, started by `run`
     #[command(hide = true)]
     MediaWorker,
+}
+
+#[derive(Debug, Subcommand)]
+enum Tune {
+    /// Chirp by the speaker, listen by the microphone: delay, level and clocks of the echo. The station must be stopped
+    Echo {
+        /// The door's configuration: it names the devices, and the directory for the result
+        #[arg(long, value_name = "FILE", default_value = "/etc/doorward/door.toml")]
+        config: PathBuf,
+    },
 }
 
 /// Where the running station is asked.
@@ -183,6 +198,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }),
         Command::Open { socket } => ask(&socket.path, &Question::Open, |_| ()),
         Command::Press { button, socket } => ask(&socket.path, &Question::Press(button), |_| ()),
+        Command::Tune { what: Tune::Echo { config } } => tune_echo(&config),
         Command::MediaWorker => {
             logging::start("info");
             media_worker()
@@ -245,6 +261,25 @@ fn ask(socket: &Path, question: &Question, show: impl FnOnce(&Answer)) -> ExitCo
             ExitCode::from(if permission { PERMISSION } else { UNAVAILABLE })
         }
     }
+}
+
+/// Measures the echo, keeps what can work, and says what to change where it cannot.
+fn tune_echo(path: &Path) -> ExitCode {
+    let config = match DoorConfig::load(path) {
+        Ok(config) => config,
+        Err(diagnostics) => return refuse(&diagnostics),
+    };
+    let tuning = block_on(async { Ok(tune::echo(&config, WorkerCommand::of_this_binary()?).await) });
+    let tuned = match tuning {
+        Ok(Ok(tuned)) => tuned,
+        Ok(Err(fault)) => {
+            eprintln!("doorward: {fault}");
+            return ExitCode::from(UNAVAILABLE);
+        }
+        Err(error) => return finish(Err(error)),
+    };
+    print!("{tuned}");
+    if tuned.objections.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(UNAVAILABLE) }
 }
 
 async fn enrol(config: DoorConfig, config_file: &Path, output: Option<PathBuf>) -> anyhow::Result<()> {

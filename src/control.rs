@@ -77,6 +77,9 @@ pub struct Status {
     pub camera: bool,
     /// Whether the microphone is open.
     pub microphone: bool,
+    /// What `doorward tune echo` measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuned: Option<String>,
     /// The last second of the microphone's sound, of this call or the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sound: Option<SoundStatus>,
@@ -98,6 +101,9 @@ impl std::fmt::Display for Status {
         let encoder = self.encoder.as_deref().unwrap_or("is being started");
         writeln!(f, "media:   {encoder}, started anew {} times", self.worker_restarts)?;
         writeln!(f, "devices: camera {}, microphone {}", is(self.camera), is(self.microphone))?;
+        if let Some(tuned) = &self.tuned {
+            writeln!(f, "tuned:   {tuned}")?;
+        }
         if let Some(sound) = &self.sound {
             writeln!(f, "sound:   {sound}")?;
         }

@@ -18,6 +18,7 @@ use crate::config::door::DoorConfig;
 use crate::control::{Asked, Control, LastCall, SoundStatus};
 use crate::daemon::notify::{self, Watchdog};
 use crate::ids::{ButtonId, DeviceId, RequestKey, SessionId};
+use crate::media::pipeline::EchoMeasured;
 use crate::media::protocol::{Audible, Device, Order, Report};
 use crate::media::worker::{Worker, WorkerCommand, WorkerEvent};
 use crate::moment::Moment;
@@ -38,6 +39,7 @@ mod dark;
 mod dimmer;
 pub mod hardware;
 mod panel;
+mod tuned;
 
 use access::{Access, Facts, OpeningHours};
 use assembly::{open, signaling_settings};
@@ -157,6 +159,8 @@ struct Door {
     last_call: Option<LastCall>,
     /// How the microphone was when it was measured last.
     hearing: Option<SoundStatus>,
+    /// What was measured of the echo at installation.
+    tuned: Option<EchoMeasured>,
 }
 
 impl Door {
@@ -450,6 +454,7 @@ impl Door {
                     }
                     return;
                 }
+                Report::EchoMeasured(_) => return,
                 Report::Sound { captured, sent, played, delay, lowered } => {
                     let lowered = lowered.map(whole);
                     let [captured, sent, played] = [captured, sent, played].map(whole);

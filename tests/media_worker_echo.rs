@@ -3,81 +3,27 @@
 
 mod media_door;
 mod resident;
+mod room_of_pipes;
 mod sounds;
 
-use std::fs::OpenOptions;
-use std::io::{Read, Write};
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
+use std::process::Command;
 
-use doorward::media::pipeline::{EchoSettings, MediaSettings, MicrophoneSource, SpeakerSink};
+use doorward::media::pipeline::{EchoMeasured, EchoSettings, MediaSettings, MicrophoneSource, SpeakerSink};
 use doorward::media::protocol::{Order, Report};
 use doorward::media::worker::Patience;
 
 use media_door::{CALL, Door, settings};
-use sounds::{RATE, Walls, from_i16, to_i16, voice};
+use room_of_pipes::RoomOfPipes;
+use sounds::{to_i16, voice};
 
 /// Milliseconds; what the pipes take comes on top.
 const DELAY: usize = 120;
-const PIECE: usize = RATE / 100;
-
-/// Stands between the pipe that the speaker writes and the pipe that the microphone reads.
-struct RoomOfPipes {
-    over: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl RoomOfPipes {
-    fn between(speaker: &Path, microphone: &Path) -> Self {
-        for path in [speaker, microphone] {
-            rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
-                .expect("the directory is ours");
-        }
-        // Open for both ways: nobody waits for the other end.
-        let open = |path: &Path| OpenOptions::new().read(true).write(true).open(path).expect("it was just made");
-        let (played, captured) = (open(speaker), open(microphone));
-        let over = Arc::new(AtomicBool::new(false));
-        let until = Arc::clone(&over);
-        let thread = std::thread::spawn(move || answer(played, captured, &until));
-        Self { over, thread: Some(thread) }
-    }
-}
-
-impl Drop for RoomOfPipes {
-    fn drop(&mut self) {
-        self.over.store(true, Ordering::SeqCst);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-/// Every piece that is played is answered by a piece with the echo of what was played before.
-fn answer(mut played: std::fs::File, mut captured: std::fs::File, over: &AtomicBool) {
-    let walls = Walls::new();
-    let mut header = [0; 44];
-    played.read_exact(&mut header).expect("the speaker writes a WAV file");
-    captured.write_all(&header).expect("the pipe is open");
-    let mut history: Vec<f32> = Vec::new();
-    while !over.load(Ordering::SeqCst) {
-        let mut bytes = [0; 2 * PIECE];
-        played.read_exact(&mut bytes).expect("the speaker plays");
-        let piece: Vec<i16> = bytes.chunks_exact(2).map(|two| i16::from_le_bytes([two[0], two[1]])).collect();
-        let from = history.len();
-        history.extend(from_i16(&piece));
-        let echo: Vec<f32> = (from..history.len()).map(|n| walls.echo(&history, n, DELAY * RATE / 1000)).collect();
-        let bytes: Vec<u8> = to_i16(&echo).iter().flat_map(|sample| sample.to_le_bytes()).collect();
-        captured.write_all(&bytes).expect("the pipe is open");
-    }
-}
 
 #[tokio::test]
 async fn the_residents_own_voice_does_not_come_back() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let (speaker, microphone) = (directory.path().join("speaker.wav"), directory.path().join("microphone.wav"));
-    let room = RoomOfPipes::between(&speaker, &microphone);
+    let room = RoomOfPipes::between(&speaker, &microphone, DELAY, 1.0);
     let settings = MediaSettings {
         speaker: SpeakerSink::File(speaker),
         microphone: MicrophoneSource::File(microphone),
@@ -111,4 +57,39 @@ async fn the_residents_own_voice_does_not_come_back() {
     assert!((DELAY - 20..DELAY + 200).contains(&found), "{found} ms");
     drop(door);
     drop(room);
+}
+
+#[test]
+fn the_installer_is_told_what_the_echo_is_like_and_what_cannot_work() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let place = |name: &str| directory.path().join(name);
+    let (config, credential, state) = (place("door.toml"), place("credential"), place("state"));
+    std::fs::create_dir(&state).expect("the directory is ours");
+    std::fs::write(&credential, "0".repeat(64)).expect("the directory is ours");
+    let tune = |name: &str, delay: usize, gain: f32| {
+        let (speaker, microphone) = (place(&format!("{name}-speaker.wav")), place(&format!("{name}-microphone.wav")));
+        let room = RoomOfPipes::between(&speaker, &microphone, delay, gain);
+        let text = format!(
+            "[door]\nstate-directory = {state:?}\n[hub]\naddress = \"http://127.0.0.1:9\"\n\
+             credential = {{ file = {credential:?} }}\n\
+             [[button]]\nid = \"flat-1\"\nlabel = \"Flat 1\"\nreceiver = {{ group = \"flat-1\" }}\n\
+             [microphone.file]\npath = {microphone:?}\n[speaker.file]\npath = {speaker:?}\n"
+        );
+        std::fs::write(&config, text).expect("the directory is ours");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+        let output = command.args(["tune", "echo", "--config"]).arg(&config).output().expect("it was built");
+        drop(room);
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (status, said) = tune("good", DELAY, 1.0);
+    assert_eq!(status, Some(0), "{said}");
+    let kept = std::fs::read_to_string(state.join("echo.json")).expect("it is kept");
+    let measured: EchoMeasured = serde_json::from_str(&kept).expect("it is understood");
+    assert!(measured.heard >= 8 && (-8.0..-4.0).contains(&measured.coupling), "{measured:?}");
+    assert!((DELAY as f64..DELAY as f64 + 250.0).contains(&measured.delay), "{measured:?}");
+
+    let (status, said) = tune("deaf", DELAY, 0.0);
+    assert_eq!(status, Some(69), "{said}");
+    assert!(said.contains("0 of 10 chirps came back: is the speaker on"), "{said}");
+    assert_eq!(std::fs::read_to_string(state.join("echo.json")).ok(), Some(kept), "what was good stays");
 }

@@ -56,6 +56,7 @@ impl Door {
             worker_restarts: self.worker_restarts,
             camera: shown.camera_in_use,
             microphone: shown.microphone_in_use,
+            tuned: self.tuned.as_ref().map(ToString::to_string),
             sound: self.hearing,
             buttons: buttons.collect(),
             troubles: self.faults.iter().map(ToString::to_string).collect(),

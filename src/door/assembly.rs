@@ -8,7 +8,7 @@ use anyhow::Context;
 use super::access::{Access, Facts, OpeningHours};
 use super::dimmer::Dimmer;
 use super::panel::{self, Panel};
-use super::{Door, Inputs};
+use super::{Door, Inputs, tuned};
 use crate::audit::file::Audit;
 use crate::call::tracer::Tracer;
 use crate::call::{self, Rules, Station};
@@ -33,7 +33,10 @@ pub(super) async fn open(config: &DoorConfig, worker: WorkerCommand) -> anyhow::
     let Panel { lines, strip, relay, page } = panel::open(config).await?;
     let settings = signaling_settings(config)?;
     let control = open_control(config);
-    let (worker, reports) = Worker::spawn(worker, config.media_settings(), Patience::default())?;
+    let tuned = tuned::read(config.door.state_directory.as_deref());
+    let mut media = config.media_settings();
+    media.echo.delay = tuned.map(|measured| measured.delay.round() as u16);
+    let (worker, reports) = Worker::spawn(worker, media, Patience::default())?;
     let (client, told) = Client::connect(settings)?;
     let boot = clock::boot_id();
     let release = Release::new(release_rules(config, relay.is_some()));
@@ -65,6 +68,7 @@ pub(super) async fn open(config: &DoorConfig, worker: WorkerCommand) -> anyhow::
         tracer: Tracer::default(),
         last_call: None,
         hearing: None,
+        tuned,
     };
     Ok((door, Inputs { lines, told, reports, control }))
 }

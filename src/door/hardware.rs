@@ -4,6 +4,7 @@
 //! a moment.
 
 mod trial;
+pub mod tune;
 
 use std::fmt::Write as _;
 use std::fs;

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{PeerId, SessionId};
-use crate::media::pipeline::MediaSettings;
+use crate::media::pipeline::{EchoMeasured, MediaSettings};
 use crate::panel::fault::Fault;
 use crate::panel::sound::Cue;
 use crate::signaling::protocol::{IceServer, Signal, Still};
@@ -36,6 +36,11 @@ pub enum Order {
     Configure {
         /// Everything it needs to know.
         settings: Box<MediaSettings>,
+    },
+    /// Play so many chirps by the speaker, and say how they come back to the microphone. It is to be open.
+    MeasureEcho {
+        /// A second each.
+        chirps: u8,
     },
     /// This resident consented: sound may flow, both ways. Opens the microphone if it is the first.
     OpenGate {
@@ -133,6 +138,8 @@ pub enum Report {
         /// Which.
         device: Device,
     },
+    /// What the chirps told.
+    EchoMeasured(EchoMeasured),
     /// ICE and DTLS are up and the first picture or sound may flow.
     Connected {
         /// Which call.

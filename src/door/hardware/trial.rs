@@ -50,7 +50,7 @@ pub(super) async fn check(config: &DoorConfig, worker: WorkerCommand) -> Vec<Fin
 
 /// What the worker said.
 #[derive(Default)]
-struct Tried {
+pub(super) struct Tried {
     faults: BTreeMap<Device, Fault>,
     /// How long they are.
     prompts: BTreeMap<Cue, Result<Duration, Fault>>,
@@ -139,44 +139,50 @@ async fn try_all(settings: MediaSettings, devices: bool, worker: WorkerCommand) 
     let (worker, mut events) =
         Worker::spawn(worker, settings, Patience::default()).map_err(|error| Fault::failed(error.to_string()))?;
     let mut tried = Tried::default();
-    let mut ready = false;
-    hear(&mut events, Instant::now() + READY, &mut tried, |report, _| {
-        ready |= matches!(report, Report::Ready { .. });
-        ready
-    })
-    .await?;
-    if !ready {
-        return Err(Fault::failed("the media worker did not become ready"));
-    }
+    is_ready(&mut events, &mut tried).await?;
     if sounds > 0 {
         hear(&mut events, Instant::now() + DECODED, &mut tried, |_, tried| tried.prompts.len() == sounds).await?;
     }
     if !devices {
         return Ok(tried);
     }
-    let session_id = SessionId::from_random([0; 16]);
-    let peer = PeerId(1);
-    let orders = [
-        Order::StartSession { session_id, picture: true },
-        // Of a connection that is offered to nobody: its gate opens the microphone.
-        Order::AddPeer { session_id, peer, ice_servers: Vec::new() },
-        Order::OpenGate { peer },
-        Order::Play { sound: Some(Audible::Tone(TONE)) },
-    ];
-    for order in orders {
-        worker.send(order).map_err(|error| Fault::failed(error.to_string()))?;
-    }
+    converse(&worker, true)?;
+    send(&worker, Order::Play { sound: Some(Audible::Tone(TONE)) })?;
     hear(&mut events, Instant::now() + TRIAL, &mut tried, |_, _| false).await?;
     Ok(tried)
 }
 
-/// Collects what is said until it is enough, or until the time is over.
-async fn hear(
+/// Waits until the worker can be ordered.
+pub(super) async fn is_ready(events: &mut Receiver<WorkerEvent>, tried: &mut Tried) -> Result<(), Fault> {
+    let is_ready = |report: &Report, _: &Tried| matches!(report, Report::Ready { .. });
+    if hear(events, Instant::now() + READY, tried, is_ready).await? {
+        Ok(())
+    } else {
+        Err(Fault::failed("the media worker did not become ready"))
+    }
+}
+
+/// Opens what a conversation with one resident opens.
+pub(super) fn converse(worker: &Worker, picture: bool) -> Result<(), Fault> {
+    let session_id = SessionId::from_random([0; 16]);
+    let peer = PeerId(1);
+    send(worker, Order::StartSession { session_id, picture })?;
+    // Of a connection that is offered to nobody: its gate opens the microphone.
+    send(worker, Order::AddPeer { session_id, peer, ice_servers: Vec::new() })?;
+    send(worker, Order::OpenGate { peer })
+}
+
+pub(super) fn send(worker: &Worker, order: Order) -> Result<(), Fault> {
+    worker.send(order).map_err(|error| Fault::failed(error.to_string()))
+}
+
+/// Collects what is said until it is enough, or until the time is over: then false.
+pub(super) async fn hear(
     events: &mut Receiver<WorkerEvent>,
     until: Instant,
     tried: &mut Tried,
     mut enough: impl FnMut(&Report, &Tried) -> bool,
-) -> Result<(), Fault> {
+) -> Result<bool, Fault> {
     while let Ok(Some(event)) = timeout_at(until, events.recv()).await {
         let report = match event {
             WorkerEvent::Died { reason } => return Err(Fault::failed(format!("the media worker: {reason}"))),
@@ -185,8 +191,8 @@ async fn hear(
         };
         tried.note(&report);
         if enough(&report, tried) {
-            return Ok(());
+            return Ok(true);
         }
     }
-    Ok(())
+    Ok(false)
 }

@@ -14,7 +14,7 @@ use gstreamer_utils::streamproducer::ProducerSettings;
 use gstreamer_video as gst_video;
 
 use super::assembly::{AssemblyError, Branch};
-use super::echo::Ear;
+use super::echo::{Ear, Recorded};
 use super::event::Event;
 use super::progress::Progress;
 use super::speaker::change_samples;
@@ -168,11 +168,27 @@ fn hear_at(pad: &gst::Pad, ear: Ear, opening: &Opening<'_>) {
         let at = timeline.of_probed(pad, info);
         // One thread passes here, and if it panicked the source is at its end.
         let mut ear = ear.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(figures) = change_samples(info, |samples| ear.hear(at, samples)).flatten() {
+        let heard = change_samples(info, |samples| {
+            if let Some(recorded) = ear.room().record(at, samples) {
+                measure(recorded, events.clone());
+            }
+            ear.hear(at, samples)
+        });
+        if let Some(figures) = heard.flatten() {
             let _ = events.send(Event::Heard(figures));
         }
         gst::PadProbeReturn::Ok
     });
+}
+
+/// Off the streaming thread: it takes seconds.
+fn measure(recorded: Recorded, events: Sender<Event>) {
+    let measuring = std::thread::Builder::new().name("measuring".into()).spawn(move || {
+        let _ = events.send(Event::EchoMeasured(recorded.measure()));
+    });
+    if let Err(error) = measuring {
+        tracing::error!(%error, "the echo cannot be measured");
+    }
 }
 
 /// An end that passed on would end the connections too, which go on with another source.

@@ -7,6 +7,7 @@ use super::echo::Figures;
 use super::level::Level;
 use super::prompt::Samples;
 use crate::ids::{PeerId, SessionId};
+use crate::media::pipeline::EchoMeasured;
 use crate::media::protocol::{Flow, Order};
 use crate::panel::fault::Fault;
 use crate::panel::sound::Cue;
@@ -22,6 +23,8 @@ pub(super) enum Event {
     CaptureOpened { opened: u64 },
     /// A pipeline reached its end state and is gone.
     Closed(u64),
+    /// Chirps were measured.
+    EchoMeasured(EchoMeasured),
     /// A second of the microphone's sound was worked on.
     Heard(Figures),
     /// The other end of the socket is closed: nobody is left to work for.

@@ -213,6 +213,7 @@ fn mix_at(pad: &gst::Pad, (mixer, room): (Arc<Mixer>, Arc<Room>), timeline: Time
         let at = timeline.of_probed(pad, info);
         let level = change_samples(info, |samples| {
             let level = mixer.add_for_speaker(samples);
+            room.add_chirps(at, samples);
             room.play(at, samples);
             level
         });

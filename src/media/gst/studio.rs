@@ -46,6 +46,7 @@ pub(super) struct Studio {
     mixer: Arc<Mixer>,
     /// The installer's own sounds, as far as they can be played.
     prompts: BTreeMap<Cue, Samples>,
+    room: Arc<Room>,
     speaker: Speaker,
     sources: Sources,
     closing: Closing,
@@ -90,7 +91,7 @@ impl Studio {
         let maker = Maker {
             settings: settings.clone(),
             encoder,
-            room,
+            room: Arc::clone(&room),
             timeline: timeline.clone(),
             events: events.clone(),
             opened: 0,
@@ -107,6 +108,7 @@ impl Studio {
             reports,
             mixer,
             prompts: BTreeMap::new(),
+            room,
             speaker,
             stage: Stage::Idle,
             sounding: false,
@@ -129,6 +131,7 @@ impl Studio {
         match order {
             Order::AddPeer { session_id, peer, ice_servers } => self.add_peer(session_id, peer, &ice_servers, now),
             Order::ApplySignal { peer, signal } => self.apply_signal(peer, signal),
+            Order::MeasureEcho { chirps } => self.room.measure(chirps.into()),
             Order::OpenGate { peer } => self.open_gate(peer, now),
             Order::RemovePeer { peer } => self.remove_peer(peer, now),
             Order::StartSession { session_id, picture } => self.start_session(session_id, picture, now),
@@ -161,6 +164,7 @@ impl Studio {
                 }
             }
             Event::Closed(number) => self.closed(number, now),
+            Event::EchoMeasured(measured) => self.reports.send(Report::EchoMeasured(measured)),
             Event::Heard(Figures { captured, sent, played, delay, lowered }) => {
                 self.reports.send(Report::Sound { captured, sent, played, delay, lowered });
             }

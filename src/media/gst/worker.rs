@@ -99,6 +99,7 @@ impl Worker {
             | Event::CaptureFlows { .. }
             | Event::CaptureOpened { .. }
             | Event::Closed(_)
+            | Event::EchoMeasured(_)
             | Event::Heard(_)
             | Event::Peer { .. }
             | Event::PictureSettled { .. }

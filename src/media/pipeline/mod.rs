@@ -9,6 +9,7 @@ mod device;
 mod echo;
 mod element;
 mod encoder;
+mod measured;
 mod still;
 
 pub use branches::{
@@ -20,6 +21,7 @@ pub use device::{AlsaPcm, LibcameraCamera, PictureSize, PixelFormat, V4l2Camera,
 pub use echo::{EchoMode, EchoSettings, GainControl, NoiseSuppression};
 pub use element::{Caps, Element, Field, Value};
 pub use encoder::{Encoder, MissingElement, StandIn, VIDEO_ENCODER};
+pub use measured::EchoMeasured;
 pub use still::{Exposure, STILLS, StillSettings, still_picture};
 
 use std::collections::BTreeMap;

@@ -32,6 +32,8 @@ pub trait Canceller {
 pub struct Processor {
     processing: AudioProcessing,
     cancels: bool,
+    /// What was measured at installation helps it to begin.
+    delay: Option<i32>,
 }
 
 impl Processor {
@@ -53,7 +55,7 @@ impl Processor {
         };
         let stream = StreamConfig::new(SAMPLE_RATE.unsigned_abs(), 1);
         let processing = AudioProcessing::builder().config(config).capture_config(stream).render_config(stream).build();
-        Self { processing, cancels }
+        Self { processing, cancels, delay: settings.delay.map(i32::from) }
     }
 }
 
@@ -93,6 +95,10 @@ impl Canceller for Processor {
     }
 
     fn captured(&mut self, samples: &mut [i16; FRAME]) {
+        if let Some(delay) = self.delay.filter(|_| self.cancels) {
+            // One beyond its limits is cut to them.
+            let _ = self.processing.set_stream_delay_ms(delay);
+        }
         let heard = *samples;
         if self.processing.process_capture_i16(&heard, samples).is_err() {
             *samples = heard;

@@ -68,6 +68,12 @@ impl<C: Canceller> Ear<C> {
         }
     }
 
+    /// Where it hears.
+    #[must_use]
+    pub fn room(&self) -> &Arc<Room> {
+        &self.room
+    }
+
     /// Works on a piece of sound of any length that was captured from this moment on. What stands there afterwards is what
     /// was captured the margin before. Once a second it tells its figures.
     pub fn hear(&mut self, at: SampleTime, samples: &mut [i16]) -> Option<Figures> {

@@ -9,7 +9,9 @@ mod canceller;
 mod ear;
 mod half;
 mod lead;
+pub mod measure;
 mod played;
+mod recorder;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,8 +20,10 @@ use crate::media::pipeline::{EchoSettings, SAMPLE_RATE};
 
 pub use canceller::{Canceller, Processor};
 pub use ear::Ear;
+pub use recorder::Recorded;
 
 use played::Played;
+use recorder::Recorder;
 
 /// Samples worked on at a time: 10 ms.
 pub const FRAME: usize = SAMPLE_RATE as usize / 100;
@@ -64,6 +68,8 @@ pub struct Figures {
 pub struct Room {
     settings: EchoSettings,
     played: Mutex<Played>,
+    /// A measurement that is going on.
+    recorder: Mutex<Option<Recorder>>,
     /// Counts speakers: each has a delay of its own.
     speakers: AtomicU64,
 }
@@ -72,7 +78,7 @@ impl Room {
     /// A quiet room.
     #[must_use]
     pub fn new(settings: EchoSettings) -> Arc<Self> {
-        Arc::new(Self { settings, played: Mutex::default(), speakers: AtomicU64::new(0) })
+        Arc::new(Self { settings, played: Mutex::default(), recorder: Mutex::default(), speakers: AtomicU64::new(0) })
     }
 
     /// Another speaker plays from now on.
@@ -88,12 +94,35 @@ impl Room {
         }
     }
 
+    /// From now on so many chirps are played, as soon as the microphone is heard.
+    pub fn measure(&self, chirps: usize) {
+        *unpoisoned(&self.recorder) = Some(Recorder::new(chirps));
+    }
+
+    /// Adds chirps to what is played from this moment on, if the room is measured.
+    pub fn add_chirps(&self, at: SampleTime, samples: &mut [i16]) {
+        if let Some(recorder) = &mut *unpoisoned(&self.recorder) {
+            recorder.play(at, samples);
+        }
+    }
+
+    /// Takes what was captured from this moment on, if the room is measured. The last piece completes the measurement.
+    pub fn record(&self, at: SampleTime, samples: &[i16]) -> Option<Recorded> {
+        let mut recorder = unpoisoned(&self.recorder);
+        let complete = recorder.as_mut()?.capture(at, samples);
+        complete.then(|| recorder.take().map(Recorder::finish)).flatten()
+    }
+
     fn speakers(&self) -> u64 {
         self.speakers.load(Ordering::SeqCst)
     }
 
-    /// No sample of it can be half written, whoever panicked.
     fn lock(&self) -> MutexGuard<'_, Played> {
-        self.played.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(&self.played)
     }
+}
+
+/// No sample can be half written, whoever panicked.
+fn unpoisoned<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
