@@ -17,6 +17,8 @@ use crate::media::protocol::ToneStep;
 const PER_MILLISECOND: usize = 48;
 /// Held back before a voice starts, against its jitter.
 const PRIME: usize = 30 * PER_MILLISECOND;
+/// A voice comes and goes within 5 ms.
+const FADE: usize = 5 * PER_MILLISECOND;
 /// More than this is cut down to twice the prime: late sound helps nobody.
 const MOST: usize = 150 * PER_MILLISECOND;
 
@@ -45,16 +47,22 @@ impl Mixer {
     pub(super) fn join(&self, peer: PeerId) {
         let mut mix = self.lock();
         let others: Vec<PeerId> = mix.talkers().filter(|&other| other != peer).collect();
-        mix.rings.entry((Listener::Speaker, peer)).or_default();
-        for other in others {
-            mix.rings.entry((Listener::Peer(other), peer)).or_default();
-            mix.rings.entry((Listener::Peer(peer), other)).or_default();
+        let between =
+            others.into_iter().flat_map(|other| [(Listener::Peer(other), peer), (Listener::Peer(peer), other)]);
+        for way in between.chain([(Listener::Speaker, peer)]) {
+            let ring = mix.rings.entry(way).or_default();
+            if ring.is_leaving() {
+                *ring = Ring::default();
+            }
         }
     }
 
-    /// A talker who left, with everything of it that was not heard yet.
+    /// A talker who left, with everything of it that was not heard yet: what just sounds fades away.
     pub(super) fn leave(&self, peer: PeerId) {
-        self.lock().rings.retain(|&(listener, talker), _| talker != peer && listener != Listener::Peer(peer));
+        let mut mix = self.lock();
+        mix.rings.retain(|&(listener, _), _| listener != Listener::Peer(peer));
+        mix.rings.iter_mut().filter(|((_, talker), _)| *talker == peer).for_each(|(_, ring)| ring.leave());
+        mix.rings.retain(|_, ring| !ring.is_over());
     }
 
     /// A piece of a talker's voice.
@@ -88,7 +96,7 @@ impl Mixer {
     /// Nobody talks and no tone sounds.
     pub(super) fn is_idle(&self) -> bool {
         let mix = self.lock();
-        mix.tones.is_silent() && mix.prompts.is_silent() && mix.rings.is_empty()
+        mix.tones.is_silent() && mix.prompts.is_silent() && mix.rings.values().all(Ring::is_leaving)
     }
 
     /// Adds what the speaker is to play; now and then also tells how loud that is.
@@ -119,50 +127,80 @@ impl Mixer {
 
 impl Mix {
     fn talkers(&self) -> impl Iterator<Item = PeerId> {
-        self.rings.keys().filter(|(listener, _)| *listener == Listener::Speaker).map(|&(_, talker)| talker)
+        let present =
+            self.rings.iter().filter(|((listener, _), ring)| *listener == Listener::Speaker && !ring.is_leaving());
+        present.map(|(&(_, talker), _)| talker)
     }
 
     fn add_voices(&mut self, listener: Listener, samples: &mut [i16]) {
         self.rings.iter_mut().filter(|((who, _), _)| *who == listener).for_each(|(_, ring)| ring.take_into(samples));
+        self.rings.retain(|_, ring| !ring.is_over());
     }
 }
 
-/// A voice on its way to one listener.
-#[derive(Debug)]
-enum Ring {
+/// A voice on its way to one listener. It comes and goes within some milliseconds, so that nothing clicks.
+#[derive(Debug, Default)]
+struct Ring {
+    waiting: VecDeque<i16>,
+    state: State,
+    gain: f32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum State {
     /// Collecting; not heard.
-    Priming(VecDeque<i16>),
+    #[default]
+    Priming,
     /// Heard.
-    Flowing(VecDeque<i16>),
-}
-
-impl Default for Ring {
-    fn default() -> Self {
-        Self::Priming(VecDeque::new())
-    }
+    Flowing,
+    /// The last of it is heard.
+    Leaving,
 }
 
 impl Ring {
     fn put(&mut self, samples: impl Iterator<Item = i16>) {
-        let (Self::Priming(waiting) | Self::Flowing(waiting)) = self;
-        waiting.extend(samples);
-        if waiting.len() > MOST {
-            waiting.drain(..waiting.len() - 2 * PRIME);
+        if self.state == State::Leaving {
+            return;
         }
-        if waiting.len() >= PRIME {
-            *self = Self::Flowing(std::mem::take(waiting));
+        self.waiting.extend(samples);
+        if self.waiting.len() > MOST {
+            self.waiting.drain(..self.waiting.len() - 2 * PRIME);
+        }
+        if self.waiting.len() >= PRIME {
+            self.state = State::Flowing;
         }
     }
 
     fn take_into(&mut self, samples: &mut [i16]) {
-        let Self::Flowing(waiting) = self else { return };
-        let ready = waiting.len().min(samples.len());
-        for (sample, voice) in samples.iter_mut().zip(waiting.drain(..ready)) {
-            *sample = sample.saturating_add(voice);
+        if self.state == State::Priming {
+            return;
         }
-        if waiting.is_empty() {
-            *self = Self::Priming(std::mem::take(waiting));
+        let mut left = self.waiting.len();
+        let runs_dry = left <= samples.len();
+        let ready = left.min(samples.len());
+        for (sample, voice) in samples.iter_mut().zip(self.waiting.drain(..ready)) {
+            left -= 1;
+            let goal = if runs_dry && left < FADE { left as f32 / FADE as f32 } else { 1.0 };
+            self.gain = (self.gain + 1.0 / FADE as f32).min(goal);
+            *sample = sample.saturating_add((f32::from(voice) * self.gain) as i16);
         }
+        if runs_dry && self.state == State::Flowing {
+            (self.state, self.gain) = (State::Priming, 0.0);
+        }
+    }
+
+    fn leave(&mut self) {
+        let heard = if self.state == State::Flowing { FADE } else { 0 };
+        self.waiting.truncate(heard);
+        self.state = State::Leaving;
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.state == State::Leaving
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_leaving() && self.waiting.is_empty()
     }
 }
 
@@ -214,8 +252,8 @@ mod tests {
         say(&mixer, B, 7);
         assert_eq!((heard_by(&mixer, A), heard_by(&mixer, B), heard(&mixer)), (7, 100, 107));
         mixer.leave(B);
-        assert!(!mixer.has_others(A));
         assert_eq!(heard_by(&mixer, A), 0);
+        assert!(!mixer.has_others(A));
     }
 
     #[test]
@@ -239,6 +277,70 @@ mod tests {
         say(&mixer, A, 10_000);
         heard(&mixer);
         assert!(heard(&mixer) < 2_000);
+    }
+
+    /// The steepest step from one sample to the next in what is heard while `meanwhile` happens in the middle.
+    fn steepest(mixer: &Mixer, speaks: impl Fn(usize), meanwhile: impl Fn()) -> u16 {
+        let mut heard = Vec::new();
+        for piece in 0..20 {
+            speaks(piece);
+            if piece == 10 {
+                meanwhile();
+            }
+            let mut samples = vec![0; 480];
+            mixer.add_for_speaker(&mut samples);
+            heard.extend(samples);
+        }
+        heard.windows(2).map(|pair: &[i16]| pair[0].abs_diff(pair[1])).max().unwrap_or_default()
+    }
+
+    #[test]
+    fn nobody_comes_or_goes_with_a_click() {
+        let mixer = Mixer::default();
+        mixer.join(A);
+        mixer.join(B);
+        let both = |_| [A, B].iter().for_each(|&peer| mixer.voice(peer, std::iter::repeat_n(5_000, 480)));
+        let step = steepest(&mixer, both, || mixer.leave(B));
+        assert!(step <= 45, "a voice leaves: {step}");
+        let step = steepest(&mixer, both, || mixer.join(B));
+        assert!(step <= 45, "a voice comes back: {step}");
+        let falters = |piece: usize| {
+            if !(12..15).contains(&piece) {
+                both(piece)
+            }
+        };
+        let step = steepest(&mixer, falters, || ());
+        assert!(step <= 45, "a voice falters: {step}");
+    }
+
+    #[test]
+    fn others_come_and_go_and_a_voice_goes_on_sample_by_sample() {
+        let (alone, shared) = (Mixer::default(), Mixer::default());
+        alone.join(A);
+        shared.join(A);
+        let mut next = 0_i16;
+        for piece in 0..200_u32 {
+            let voice: Vec<i16> = (0..480)
+                .map(|_| {
+                    next = next.wrapping_mul(31).wrapping_add(7);
+                    next / 4
+                })
+                .collect();
+            alone.voice(A, voice.iter().copied());
+            shared.voice(A, voice.iter().copied());
+            // Three quiet ones come and go, each at a time of its own.
+            for (peer, every) in [(2, 7), (3, 11), (4, 13)] {
+                match piece % every {
+                    2 => shared.join(PeerId(peer)),
+                    5 => shared.leave(PeerId(peer)),
+                    _ => shared.voice(PeerId(peer), std::iter::repeat_n(0, 480)),
+                }
+            }
+            let (mut one, mut other) = (vec![0; 480], vec![0; 480]);
+            alone.add_for_speaker(&mut one);
+            shared.add_for_speaker(&mut other);
+            assert_eq!(one, other, "piece {piece}");
+        }
     }
 
     #[test]
