@@ -124,13 +124,18 @@ impl Door {
 
     /// A resident whose connection is ordered.
     pub fn join(&mut self, number: u32) -> PeerId {
+        self.join_call(CALL, number)
+    }
+
+    /// The same, of another call.
+    pub fn join_call(&mut self, session_id: SessionId, number: u32) -> PeerId {
         let peer = PeerId(number);
         let outbox = self.outbox.clone();
         let resident = Resident::new(move |signal| {
             let _ = outbox.send((peer, signal));
         });
         self.residents.insert(peer, resident);
-        self.order(Order::AddPeer { session_id: CALL, peer, ice_servers: Vec::new() });
+        self.order(Order::AddPeer { session_id, peer, ice_servers: Vec::new() });
         peer
     }
 

@@ -137,6 +137,11 @@ impl Resident {
         self.valve.set_property("drop", false);
     }
 
+    /// From now on it takes nothing and says nothing, its connection still up.
+    pub fn stand_still(&self) {
+        self.pipeline.set_state(gst::State::Paused).expect("it pauses");
+    }
+
     /// From now on it keeps what it hears.
     pub fn record(&self) {
         self.senses.heard.lock().unwrap_or_else(PoisonError::into_inner).recording = Some(Recording::default());
