@@ -321,6 +321,14 @@ mod tests {
     }
 
     #[test]
+    fn sound_is_told_as_far_as_it_is_known() {
+        let unknown = SoundStatus { captured: -31, sent: -58, played: -24, delay: None, lowered: None };
+        assert_eq!(unknown.to_string(), "microphone -31 dBFS, sent -58 dBFS, speaker -24 dBFS");
+        let known = SoundStatus { delay: Some(112), lowered: Some(27), ..unknown };
+        assert!(known.to_string().ends_with(", echo after 112 ms, lowered by 27 dB"), "{known}");
+    }
+
+    #[test]
     fn a_socket_that_a_killed_station_left_is_replaced() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("door.sock");

@@ -48,7 +48,7 @@ impl MouthToEar {
     pub fn new() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let street = Arc::new(Street::default());
-        let mouth = Mouth::new(&microphone(directory.path()), wav_header());
+        let mouth = Mouth::new(&microphone(directory.path()), wav_header(48_000));
         let ear = pipe(&speaker(directory.path()));
         let (speaking, hearing) = (Arc::clone(&street), Arc::clone(&street));
         let threads =

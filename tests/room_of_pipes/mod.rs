@@ -49,11 +49,11 @@ impl Mouth {
     }
 }
 
-/// Of a WAV file without an end: 48,000 samples a second, one channel, sixteen bits.
-pub fn wav_header() -> Vec<u8> {
+/// Of a WAV file without an end: so many samples a second, one channel, sixteen bits.
+pub fn wav_header(rate: u32) -> Vec<u8> {
     let mut header = b"RIFF\xff\xff\xff\x7fWAVEfmt \x10\0\0\0\x01\0\x01\0".to_vec();
-    header.extend(48_000_u32.to_le_bytes());
-    header.extend(96_000_u32.to_le_bytes());
+    header.extend(rate.to_le_bytes());
+    header.extend((2 * rate).to_le_bytes());
     header.extend(b"\x02\0\x10\0data\xff\xff\xff\x7f");
     header
 }
@@ -68,10 +68,17 @@ pub struct RoomOfPipes {
 impl RoomOfPipes {
     /// An echo so many milliseconds later, this much louder than -6 dB.
     pub fn between(speaker: &Path, microphone: &Path, delay: usize, gain: f32) -> Self {
-        let (played, captured) = (pipe(speaker), Mouth::new(microphone, wav_header()));
+        Self::with_rate(speaker, microphone, delay, gain, RATE)
+    }
+
+    /// The same, with a microphone of so many samples a second: a whole part of the speaker's.
+    pub fn with_rate(speaker: &Path, microphone: &Path, delay: usize, gain: f32, rate: usize) -> Self {
+        let header = wav_header(u32::try_from(rate).expect("it is a rate"));
+        let (played, captured) = (pipe(speaker), Mouth::new(microphone, header));
         let over = Arc::new(AtomicBool::new(false));
         let until = Arc::clone(&over);
-        let thread = std::thread::spawn(move || answer(played, captured, delay * RATE / 1000, gain, &until));
+        let thread =
+            std::thread::spawn(move || answer(played, captured, (delay * RATE / 1000, gain, RATE / rate), &until));
         Self { over, speaker: speaker.to_owned(), thread: Some(thread) }
     }
 }
@@ -90,7 +97,7 @@ impl Drop for RoomOfPipes {
 }
 
 /// Every piece that is played is answered by a piece with the echo of what was played before.
-fn answer(mut played: File, mut captured: Mouth, delay: usize, gain: f32, over: &AtomicBool) {
+fn answer(mut played: File, mut captured: Mouth, (delay, gain, thinned): (usize, f32, usize), over: &AtomicBool) {
     let walls = Walls::new();
     let mut header = [0; 44];
     if played.read_exact(&mut header).is_err() {
@@ -103,6 +110,7 @@ fn answer(mut played: File, mut captured: Mouth, delay: usize, gain: f32, over: 
         let from = history.len();
         history.extend(from_i16(&piece));
         let echo: Vec<f32> = (from..history.len()).map(|n| gain * walls.echo(&history, n, delay)).collect();
-        captured.say(&to_i16(&echo));
+        let slower: Vec<f32> = echo.chunks(thinned).map(|few| few.iter().sum::<f32>() / thinned as f32).collect();
+        captured.say(&to_i16(&slower));
     }
 }
