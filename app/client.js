@@ -22,8 +22,9 @@ const VERB_PATIENCE_MS = 60_000;
 const FORGET_PATIENCE_MS = 6_000;
 /** A call the hub no longer knows of, and of whose end no event comes after a welcome. */
 const VANISHED_MS = 3_000;
-/** A connection often comes back by itself; after this it is replaced. */
-const LOST_MS = 4_000;
+/** A connection without a sign of life is replaced, and if nothing comes of that, again. */
+const LOST_MS = 100;
+const AGAIN_MS = 4_000;
 /** From the start of a session to its picture. */
 const PICTURE_MS = 12_000;
 
@@ -340,6 +341,7 @@ export class Client {
     clearTimeout(session.timer);
     const { state } = session.media;
     if (state === 'connected' || state === 'refused' || state === 'ended') return;
+    if (state === 'lost') this.#connection.doubt();
     session.timer = setTimeout(() => void this.#restart(sessionId), state === 'lost' ? LOST_MS : PICTURE_MS);
   }
 
@@ -347,7 +349,8 @@ export class Client {
   async #restart(sessionId) {
     const session = this.#sessions.get(sessionId);
     if (!session) return;
-    this.#watch(sessionId);
+    clearTimeout(session.timer);
+    session.timer = session.media.state === 'connected' ? undefined : setTimeout(() => void this.#restart(sessionId), AGAIN_MS);
     // Without the hub there is nobody to ask; the next welcome brings us here again.
     if (this.#connection.state !== 'online') return;
     try {

@@ -10,7 +10,7 @@ export const PROTOCOL_VERSION = 1;
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 15_000;
 const WELCOME_MS = 8_000;
-const PROBE_MS = 3_000;
+const PROBE_MS = 1_500;
 const REMEMBERED_CALLS = 64;
 
 /**
@@ -81,6 +81,11 @@ export class Connection {
     if (this.#socket?.readyState !== WebSocket.OPEN) return false;
     this.#socket.send(JSON.stringify(frame));
     return true;
+  }
+
+  /** Media broke: whatever took it away may have taken the socket. */
+  doubt() {
+    this.#probe();
   }
 
   #dial() {

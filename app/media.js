@@ -1,6 +1,8 @@
 // The media session of one call: answers the door's offers, shows its picture, and opens the microphone after consent only.
 // Never asks for the microphone itself, never calls a verb.
 
+import { Silence } from './silence.js';
+
 /** @import { Role, SessionToken, Signal } from './types.js' */
 
 /**
@@ -36,6 +38,7 @@ export class MediaSession {
   #offered = new Set();
   /** Candidates that came before their offer. @type {Map<number, RTCIceCandidateInit[]>} */
   #early = new Map();
+  #silence = new Silence();
   #work = Promise.resolve();
   /** @type {Role} */
   #role = 'viewer';
@@ -240,7 +243,10 @@ export class MediaSession {
   /** @param {RTCPeerConnection} connection */
   #follow(connection) {
     if (connection !== this.#connection || this.state === 'ended') return;
-    if (connection.connectionState === 'connected') this.#become('connected');
+    if (connection.connectionState === 'connected') {
+      this.#become('connected');
+      this.#silence.watch(connection, () => this.#become('lost'));
+    }
     else if (connection.connectionState === 'failed' || connection.connectionState === 'disconnected') this.#become('lost');
   }
 
@@ -248,6 +254,7 @@ export class MediaSession {
     const connection = this.#connection;
     this.#connection = null;
     this.#audio = null;
+    this.#silence.stop();
     if (!connection) return;
     connection.onicecandidate = connection.onconnectionstatechange = connection.ontrack = null;
     connection.close();

@@ -5,7 +5,7 @@ const CACHE = 'doorward-shell-1';
 /** What the app leaves here for the time when it is closed. */
 const KEPT = 'doorward-kept';
 const SHELL = [
-  './', 'app.css', 'call.css', 'client.js', 'connection.js', 'elements.js', 'line.js', 'main.js', 'media.js', 'microphone.js', 'opening.js', 'past.js', 'pulse.js', 'push.js', 'ring.js',
+  './', 'app.css', 'call.css', 'client.js', 'connection.js', 'elements.js', 'line.js', 'main.js', 'media.js', 'microphone.js', 'opening.js', 'past.js', 'pulse.js', 'push.js', 'ring.js', 'silence.js',
   'switchboard.js', 'texts.js', 'timer.js', 'verbs.js', 'screens/banners.js', 'screens/call.js', 'screens/history.js', 'screens/home.js',
   'screens/pairing.js', 'screens/rules.js', 'screens/settings.js', 'manifest.webmanifest', 'icons/icon.svg', 'icons/icon-192.png',
 ];

@@ -83,6 +83,9 @@ pub struct Status {
     /// The last second of the microphone's sound, of this call or the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sound: Option<SoundStatus>,
+    /// By which ways the connections of the latest call run or were tried, and why not by others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ways: Vec<String>,
     /// Every button.
     pub buttons: Vec<ButtonStatus>,
     /// What does not work, in words.
@@ -107,6 +110,7 @@ impl std::fmt::Display for Status {
         if let Some(sound) = &self.sound {
             writeln!(f, "sound:   {sound}")?;
         }
+        self.ways.iter().try_for_each(|way| writeln!(f, "network: {way}"))?;
         for ButtonStatus { id, label, stuck } in &self.buttons {
             writeln!(f, "button:  {id} \"{label}\"{}", if *stuck { ", stuck" } else { "" })?;
         }

@@ -17,9 +17,9 @@ use crate::clock;
 use crate::config::door::DoorConfig;
 use crate::control::{Asked, Control, LastCall, SoundStatus};
 use crate::daemon::notify::{self, Watchdog};
-use crate::ids::{ButtonId, DeviceId, RequestKey, SessionId};
+use crate::ids::{ButtonId, DeviceId, PeerId, RequestKey, SessionId};
 use crate::media::pipeline::EchoMeasured;
-use crate::media::protocol::{Audible, Device, Order, Report};
+use crate::media::protocol::{Audible, Device, Order, Report, Way};
 use crate::media::worker::{Worker, WorkerCommand, WorkerEvent};
 use crate::moment::Moment;
 use crate::panel::button::{Buttons, Gesture, GestureKind};
@@ -145,6 +145,8 @@ struct Door {
     devices: BTreeMap<Device, Fault>,
     client: Client,
     worker: Worker,
+    /// How the connections of the latest call run or were tried, for whoever asks.
+    ways: BTreeMap<(SessionId, PeerId), Way>,
     /// The frame that is on the strip: only changes are written.
     shown: Frame,
     /// What plays: only changes are ordered.
@@ -426,7 +428,14 @@ impl Door {
                 }
                 Report::Lost { session_id, peer, reason } => {
                     tracing::warn!(session = %session_id, %peer, reason, "media lost");
+                    // Whatever took the connection away may have taken the hub's, which makes the next one.
+                    self.client.doubt();
                     Event::MediaLost { session_id, peer }
+                }
+                Report::Path { session_id, peer, way } => {
+                    self.ways.retain(|(session, _), _| *session == session_id);
+                    self.ways.insert((session_id, peer), way);
+                    return;
                 }
                 Report::Pong { .. } => return,
                 Report::PromptFailed { cue, fault } => {

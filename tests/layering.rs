@@ -22,6 +22,7 @@ const LAYERS: [Layer; 6] = [
             "media::admission",
             "media::pipeline",
             "media::protocol",
+            "media::rate",
             "panel",
             "panel::button",
             "panel::drive",

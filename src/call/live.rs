@@ -161,6 +161,10 @@ impl Call {
     fn joined(&mut self, desk: &mut Desk, ice_servers: Vec<IceServer>) {
         desk.timers.stop(Timer::Link);
         self.ice_servers = Some(ice_servers);
+        // The offers of those that are not up were sent to a hub that was away.
+        let waiting = self.devices.iter().filter(|(_, standing)| standing.connection.is_some_and(|one| !one.up));
+        let waiting: Vec<DeviceId> = waiting.map(|(device, _)| device.clone()).collect();
+        waiting.iter().for_each(|device| self.disconnect(desk, device));
         self.connect_all(desk);
     }
 

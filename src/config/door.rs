@@ -175,10 +175,12 @@ pub struct VideoTable {
     pub height: u16,
     /// Frames per second.
     pub frame_rate: u8,
-    /// Kilobits per second.
+    /// Kilobits per second, at the most.
     pub bitrate: u32,
     /// Whether the camera is open without a call.
     pub standby: Standby,
+    /// Kilobits per second: a receiver with less room gets sound only.
+    pub bitrate_floor: u32,
 }
 
 /// `[ice]`
@@ -413,6 +415,7 @@ impl Default for VideoTable {
             height: 720,
             frame_rate: 15,
             bitrate: 1500,
+            bitrate_floor: 150,
             standby: Standby::Closed,
         }
     }

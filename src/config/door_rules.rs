@@ -108,6 +108,10 @@ fn check_video(document: &mut Document<'_>, video: &VideoTable) {
     }
     check_range(document, "video.frame-rate", video.frame_rate, 1, 30);
     check_range(document, "video.bitrate", video.bitrate, 100, 10_000);
+    // What is wrong with the other key is told once.
+    if (100..=10_000).contains(&video.bitrate) {
+        check_range(document, "video.bitrate-floor", video.bitrate_floor, 50, video.bitrate);
+    }
 }
 
 fn check_ice(document: &mut Document<'_>, ice: &IceTable) {

@@ -331,7 +331,7 @@ fn check_name(document: &mut Document<'_>, key: &str, name: &str, allowed: &str)
 
 impl From<&VideoTable> for VideoSettings {
     fn from(video: &VideoTable) -> Self {
-        let VideoTable { codec, width, height, frame_rate, bitrate, standby: _ } = *video;
-        Self { codec, width, height, frame_rate, bitrate }
+        let VideoTable { codec, width, height, frame_rate, bitrate, bitrate_floor, standby: _ } = *video;
+        Self { codec, width, height, frame_rate, bitrate, bitrate_floor }
     }
 }

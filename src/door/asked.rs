@@ -5,7 +5,8 @@ use crate::call::Event;
 use crate::call::indication::LinkFact;
 use crate::clock;
 use crate::control::{Answer, Asked, ButtonStatus, Question, Status};
-use crate::ids::ButtonId;
+use crate::ids::{ButtonId, PeerId};
+use crate::media::protocol::Way;
 
 impl Door {
     pub(super) fn asked(&mut self, asked: Asked) {
@@ -58,8 +59,16 @@ impl Door {
             microphone: shown.microphone_in_use,
             tuned: self.tuned.as_ref().map(ToString::to_string),
             sound: self.hearing,
+            ways: self.ways.iter().flat_map(|((_, peer), way)| told(*peer, way)).collect(),
             buttons: buttons.collect(),
             troubles: self.faults.iter().map(ToString::to_string).collect(),
         }
     }
+}
+
+/// One line for the way in use, and one for each reason why others are not.
+fn told(peer: PeerId, way: &Way) -> Vec<String> {
+    let in_use = way.in_use.as_deref().unwrap_or("none works");
+    let first = format!("connection {peer}: {in_use}");
+    std::iter::once(first).chain(way.notes.iter().map(|note| format!("connection {peer}: {note}"))).collect()
 }

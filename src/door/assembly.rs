@@ -57,6 +57,7 @@ pub(super) async fn open(config: &DoorConfig, worker: WorkerCommand) -> anyhow::
         page,
         faults: Vec::new(),
         devices: BTreeMap::new(),
+        ways: BTreeMap::new(),
         client,
         worker,
         shown: Frame::new(),

@@ -5,4 +5,5 @@ pub mod admission;
 pub mod gst;
 pub mod pipeline;
 pub mod protocol;
+pub mod rate;
 pub mod worker;

@@ -223,6 +223,15 @@ pub enum Report {
         /// By how many decibels the echo is lowered, where the canceller knows.
         lowered: Option<f64>,
     },
+    /// By which way a connection runs, or was tried: once it is up, when the way changes, and before it is lost.
+    Path {
+        /// Which call.
+        session_id: SessionId,
+        /// Which connection.
+        peer: PeerId,
+        /// For whoever asks the station. It holds addresses.
+        way: Way,
+    },
     /// What the speaker plays, ten times a second while it plays anything, and once when it falls silent.
     SpeakerLevel {
         /// Root mean square in decibels below full scale.
@@ -279,6 +288,16 @@ pub enum Flow {
     SoundIn,
     /// The visitor's voice, to the resident. Only after consent.
     SoundOut,
+}
+
+/// By which way a connection runs, and what came of the others, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Way {
+    /// The pair of candidates in use; nothing where none works.
+    pub in_use: Option<String>,
+    /// Why others are not.
+    pub notes: Vec<String>,
 }
 
 /// What the worker opens of the door.

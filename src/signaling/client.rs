@@ -111,6 +111,7 @@ struct KeyMaker {
 /// What the owner orders.
 #[derive(Debug)]
 enum Order {
+    Doubt,
     Link(link::Event),
     Ask(VerbRequest, oneshot::Sender<Result<VerbAnswer, Refusal>>),
 }
@@ -237,6 +238,11 @@ impl Client {
         self.order(link::Event::SignalMade { session_id, device_id, peer, signal });
     }
 
+    /// The network may have changed: a connection that only seems to live is found out soon, and made anew.
+    pub fn doubt(&self) {
+        let _ = self.orders.send(Order::Doubt);
+    }
+
     fn order(&self, event: link::Event) {
         // A stopped connection has nobody to tell; its owner has seen the event stream end.
         let _ = self.orders.send(Order::Link(event));
@@ -278,6 +284,18 @@ enum Arrival {
 }
 
 impl Socket {
+    /// Whether this machine has lost the address from which the socket speaks.
+    fn is_unplugged(&self) -> bool {
+        let Self::Open(stream) = self else { return false };
+        let stream = match stream.get_ref() {
+            MaybeTlsStream::Plain(stream) => stream,
+            MaybeTlsStream::Rustls(stream) => stream.get_ref().0,
+            _no_other_is_built => return false,
+        };
+        // Only an address that a machine has can be bound.
+        stream.local_addr().is_ok_and(|address| std::net::UdpSocket::bind((address.ip(), 0)).is_err())
+    }
+
     async fn next(&mut self) -> Arrival {
         match self {
             Self::None => std::future::pending().await,
@@ -328,6 +346,10 @@ impl Connection {
             let deadline = self.link.poll_timeout().map(|(deadline, _)| deadline);
             actions = tokio::select! {
                 order = orders.recv() => match order {
+                    Some(Order::Doubt) => {
+                        let event = if self.socket.is_unplugged() { link::Event::Unplugged } else { link::Event::Doubted };
+                        self.link.handle(clock::now(), event)
+                    }
                     Some(Order::Link(event)) => self.link.handle(clock::now(), event),
                     Some(Order::Ask(request, reply)) => {
                         self.asked.insert(request.key.clone(), reply);
@@ -365,6 +387,11 @@ impl Connection {
             match action {
                 link::Action::Close => {
                     self.socket = Socket::None;
+                    // What killed the socket has killed the connection for the verbs, which would wait for its deadline.
+                    match self.wire.renewed() {
+                        Ok(wire) => self.wire = Arc::new(wire),
+                        Err(error) => tracing::warn!(%error, "the connection for the verbs stays as it is"),
+                    }
                     queue.extend(self.arrived(Arrival::Closed));
                 }
                 link::Action::Open => {
@@ -419,10 +446,10 @@ impl Connection {
 
 /// Addresses, credential and the two transports.
 struct Wire {
+    settings: Settings,
     base: String,
     host: String,
     port: u16,
-    credential: Redacted<String>,
     http: reqwest::Client,
     tls: Arc<rustls::ClientConfig>,
 }
@@ -440,7 +467,12 @@ impl Wire {
         let tls = Arc::new(tls_settings(settings.authority.as_deref())?);
         let http = http_client(settings.authority.as_deref())?;
         let base = settings.address.trim_end_matches('/').to_owned();
-        Ok(Self { base, host, port, credential: settings.credential, http, tls })
+        Ok(Self { settings, base, host, port, http, tls })
+    }
+
+    /// The same with new connections.
+    fn renewed(&self) -> Result<Self, ClientError> {
+        Self::new(self.settings.clone())
     }
 
     async fn open(&self) -> Result<Stream, tungstenite::Error> {
@@ -449,7 +481,7 @@ impl Wire {
         stream.set_nodelay(true)?;
         let address = format!("{}/v1/events", self.base.replacen("http", "ws", 1));
         let mut request = address.into_client_request()?;
-        let bearer = format!("Bearer {}", self.credential.expose());
+        let bearer = format!("Bearer {}", self.settings.credential.expose());
         if let Ok(mut value) = tungstenite::http::HeaderValue::from_str(&bearer) {
             value.set_sensitive(true);
             request.headers_mut().insert(AUTHORIZATION, value);
@@ -469,7 +501,7 @@ impl Wire {
 
     async fn warm(&self) {
         if let Err(error) =
-            self.http.get(format!("{}/v1/me", self.base)).bearer_auth(self.credential.expose()).send().await
+            self.http.get(format!("{}/v1/me", self.base)).bearer_auth(self.settings.credential.expose()).send().await
         {
             tracing::debug!(%error, "the connection for the verbs could not be opened ahead");
         }
@@ -479,7 +511,7 @@ impl Wire {
         let sent = self
             .http
             .post(format!("{}{}", self.base, request.path()))
-            .bearer_auth(self.credential.expose())
+            .bearer_auth(self.settings.credential.expose())
             .header("content-type", "application/json")
             .body(request.body())
             .send()

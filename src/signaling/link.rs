@@ -36,6 +36,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 const OPEN_DEADLINE: Duration = Duration::from_secs(10);
 /// A hub that takes longer than this to say welcome is given up.
 const GREET_DEADLINE: Duration = Duration::from_secs(5);
+/// A hub that is doubted has this long to say anything.
+const DOUBT: Duration = Duration::from_secs(1);
 /// The first repetition of a verb that is on its way; each further one waits twice as long.
 const FIRST_REPEAT: Duration = Duration::from_secs(2);
 /// The longest wait between repetitions of a verb.
@@ -136,6 +138,7 @@ impl Link {
             Event::Answered { key, result } => self.answered(&key, result),
             Event::Asked(request) => self.asked(request, false),
             Event::Closed { random } => self.closed(random),
+            Event::Doubted => self.doubted(),
             Event::Failed { key } => self.failed(&key),
             Event::FrameCame(frame) => self.frame_came(*frame),
             Event::JoinWanted(session_id) => self.ask_token(session_id, 0),
@@ -152,6 +155,7 @@ impl Link {
                     tracing::debug!(session = %session_id, "signal without a started session");
                 }
             }
+            Event::Unplugged => self.unplugged(),
             Event::Withdrawn(key) => self.withdrawn(&key),
         }
         std::mem::take(&mut self.actions)
@@ -281,6 +285,24 @@ impl Link {
             *ping_at = self.now + *heartbeat;
             self.actions.push(Action::Send(ClientFrame::Ping {}));
         }
+    }
+
+    fn doubted(&mut self) {
+        if let State::Up { silent_at, .. } = &mut self.state {
+            *silent_at = (*silent_at).min(self.now + DOUBT);
+            self.actions.push(Action::Send(ClientFrame::Ping {}));
+        }
+    }
+
+    /// What failed before says nothing about the network that there is now.
+    fn unplugged(&mut self) {
+        self.backoff.reset();
+        match &mut self.state {
+            State::Waiting { .. } if self.refused => {}
+            State::Waiting { until } => *until = self.now.min(*until),
+            State::Opening { .. } | State::Greeting { .. } | State::Up { .. } => self.drop_socket(),
+        }
+        self.run_due(self.now);
     }
 
     fn frame_came(&mut self, frame: HubFrame) {

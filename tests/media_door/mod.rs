@@ -12,7 +12,7 @@ use doorward::media::pipeline::{
 };
 use doorward::media::protocol::{Order, Report};
 use doorward::media::worker::{Patience, Worker, WorkerCommand, WorkerEvent};
-use doorward::signaling::protocol::Signal;
+use doorward::signaling::protocol::{IceServer, Signal};
 use tokio::sync::mpsc;
 
 use crate::resident::Resident;
@@ -32,7 +32,14 @@ pub fn settings() -> MediaSettings {
         prompts: BTreeMap::new(),
         // Tones would be taken for noise.
         echo: EchoSettings::NOTHING,
-        video: VideoSettings { codec: VideoCodec::Vp8, width: 320, height: 240, frame_rate: 25, bitrate: 400 },
+        video: VideoSettings {
+            codec: VideoCodec::Vp8,
+            width: 320,
+            height: 240,
+            frame_rate: 25,
+            bitrate: 400,
+            bitrate_floor: 100,
+        },
         ice: IceSettings { loopback: true, min_port: 0, max_port: 0, relay_only: false },
     }
 }
@@ -49,6 +56,12 @@ pub struct Door {
     pub residents: BTreeMap<PeerId, Resident>,
     /// What a hostile resident makes of an honest answer.
     pub tamper: Option<Tamper>,
+    /// And of candidates.
+    pub tamper_candidates: Option<Tamper>,
+    /// Residents are reached by 127.0.0.1 alone.
+    pub on_loopback: bool,
+    /// For both ends of the connections that are ordered from now on.
+    pub ice_servers: Vec<IceServer>,
     /// Everything the worker said, without signals for residents that are there.
     pub heard: Vec<WorkerEvent>,
     /// Signals of the worker for peers without a resident.
@@ -60,6 +73,11 @@ impl Door {
     pub async fn open(settings: MediaSettings, patience: Patience) -> Self {
         let command =
             WorkerCommand { program: env!("CARGO_BIN_EXE_doorward").into(), arguments: vec!["media-worker".into()] };
+        Self::open_with(command, settings, patience).await
+    }
+
+    /// A worker that is started in another way.
+    pub async fn open_with(command: WorkerCommand, settings: MediaSettings, patience: Patience) -> Self {
         let (worker, events) = Worker::spawn(command, settings, patience).expect("these tests need the feature");
         let (outbox, inbox) = mpsc::unbounded_channel();
         let mut door = Self {
@@ -69,6 +87,9 @@ impl Door {
             inbox,
             residents: BTreeMap::new(),
             tamper: None,
+            tamper_candidates: None,
+            on_loopback: true,
+            ice_servers: Vec::new(),
             heard: Vec::new(),
             unclaimed: Vec::new(),
         };
@@ -131,11 +152,11 @@ impl Door {
     pub fn join_call(&mut self, session_id: SessionId, number: u32) -> PeerId {
         let peer = PeerId(number);
         let outbox = self.outbox.clone();
-        let resident = Resident::new(move |signal| {
+        let resident = Resident::reached_by(self.on_loopback, &self.ice_servers, move |signal| {
             let _ = outbox.send((peer, signal));
         });
         self.residents.insert(peer, resident);
-        self.order(Order::AddPeer { session_id, peer, ice_servers: Vec::new() });
+        self.order(Order::AddPeer { session_id, peer, ice_servers: self.ice_servers.clone() });
         peer
     }
 
@@ -216,6 +237,26 @@ impl Door {
         .await;
     }
 
+    /// As the station does: a connection that is lost is replaced by another, and that again, until a picture comes. The resident
+    /// stays in the conversation.
+    pub async fn replaced(&mut self, lost: PeerId, mut meanwhile: impl FnMut(&Self)) -> PeerId {
+        let deadline = Instant::now() + 4 * DEADLINE;
+        let mut peer = lost;
+        while peer == lost || self.resident(peer).pictures() == 0 {
+            assert!(Instant::now() < deadline, "it is not replaced; residents: {:#?}", self.residents);
+            let is_lost = |report: &Report| matches!(report, Report::Lost { peer: gone, .. } if *gone == peer);
+            if self.reports().any(is_lost) {
+                self.residents.remove(&peer);
+                peer = self.join(peer.0 + 1);
+                self.order(Order::OpenGate { peer });
+            }
+            meanwhile(self);
+            self.turn().await;
+        }
+        self.resident(peer).talk(1000);
+        peer
+    }
+
     async fn turn(&mut self) {
         tokio::select! {
             event = self.events.recv() => match event {
@@ -229,6 +270,12 @@ impl Door {
             Some((peer, signal)) = self.inbox.recv() => {
                 let signal = match (signal, &mut self.tamper) {
                     (Signal::Answer { sdp }, Some(tamper)) => Signal::Answer { sdp: tamper(sdp.expose()).into() },
+                    (signal, _) => signal,
+                };
+                let signal = match (signal, &mut self.tamper_candidates) {
+                    (Signal::Candidate { candidate, sdp_m_line_index }, Some(tamper)) => {
+                        Signal::Candidate { candidate: tamper(candidate.expose()).into(), sdp_m_line_index }
+                    }
                     (signal, _) => signal,
                 };
                 self.order(Order::ApplySignal { peer, signal });

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use doorward::media::gst::level::{Level, Meter};
 use doorward::media::gst::read_frame_counter;
-use doorward::signaling::protocol::Signal;
+use doorward::signaling::protocol::{IceServer, Signal};
 use gstreamer as gst;
 use gstreamer::glib;
 use gstreamer::prelude::*;
@@ -35,6 +35,8 @@ pub struct Resident {
 #[derive(Default)]
 struct Senses {
     picture_packets: AtomicU64,
+    picture_bytes: AtomicU64,
+    picture_width: AtomicU64,
     sound_packets: AtomicU64,
     pictures: AtomicU64,
     seen: Mutex<Seen>,
@@ -69,6 +71,15 @@ struct Heard {
 impl Resident {
     /// Ready for an offer. It is reached by 127.0.0.1 alone.
     pub fn new(outbox: impl Fn(Signal) + Send + Sync + 'static) -> Self {
+        Self::reached_by(true, &[], outbox)
+    }
+
+    /// Ready for an offer, reached by 127.0.0.1 alone or by whatever addresses there are, and by these servers.
+    pub fn reached_by(
+        on_loopback: bool,
+        servers: &[IceServer],
+        outbox: impl Fn(Signal) + Send + Sync + 'static,
+    ) -> Self {
         gst::init().expect("GStreamer is installed where the feature `media` is built");
         let pipeline = gst::Pipeline::new();
         let webrtc = gst::ElementFactory::make("webrtcbin")
@@ -78,7 +89,12 @@ impl Resident {
             .build()
             .expect("webrtcbin is installed");
         let agent = webrtc.property::<glib::Object>("ice-agent");
-        assert!(agent.emit_by_name::<bool>("add-local-ip-address", &[&"127.0.0.1"]));
+        if on_loopback {
+            assert!(agent.emit_by_name::<bool>("add-local-ip-address", &[&"127.0.0.1"]));
+        }
+        for url in servers.iter().flat_map(turn_urls) {
+            assert!(webrtc.emit_by_name::<bool>("add-turn-server", &[&url]), "a TURN server is taken");
+        }
         pipeline.add(&webrtc).expect("the pipeline is new");
         let outbox: Outbox = Arc::new(outbox);
         let senses = Arc::new(Senses::default());
@@ -190,6 +206,16 @@ impl Resident {
         self.seen().longest_gap
     }
 
+    /// Bytes of picture that arrived, in packets.
+    pub fn picture_bytes(&self) -> u64 {
+        self.senses.picture_bytes.load(Ordering::SeqCst)
+    }
+
+    /// Of the last picture.
+    pub fn width(&self) -> u64 {
+        self.senses.picture_width.load(Ordering::SeqCst)
+    }
+
     /// RTP packets of sound that arrived.
     pub fn sound_packets(&self) -> u64 {
         self.senses.sound_packets.load(Ordering::SeqCst)
@@ -277,6 +303,15 @@ impl Drop for Resident {
     }
 }
 
+/// As webrtcbin takes them: everything in the login escaped.
+fn turn_urls(server: &IceServer) -> Vec<String> {
+    let escaped = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let user = escaped(server.username.as_deref().unwrap_or_default());
+    let password = escaped(server.credential.as_ref().map_or("", |credential| credential.expose()));
+    let hosts = server.urls.iter().filter_map(|url| url.strip_prefix("turn:"));
+    hosts.map(|host| format!("turn://{user}:{password}@{host}")).collect()
+}
+
 fn make(factory: &str) -> gst::Element {
     gst::ElementFactory::make(factory).build().unwrap_or_else(|error| panic!("{factory}: {error}"))
 }
@@ -287,7 +322,12 @@ fn receive(pipeline: &gst::Pipeline, pad: &gst::Pad, senses: &Arc<Senses>) {
         caps.structure(0).and_then(|fields| fields.get("encoding-name").ok()).expect("packets have an encoding");
     let is_sound = encoding == "OPUS";
     let counting = Arc::clone(senses);
-    pad.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST, move |_, _| {
+    pad.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST, move |_, info| {
+        if !is_sound {
+            let listed = || info.buffer_list().map_or(0, |list| list.iter().map(gst::BufferRef::size).sum());
+            let bytes = info.buffer().map_or_else(listed, |buffer| buffer.size());
+            counting.picture_bytes.fetch_add(bytes as u64, Ordering::SeqCst);
+        }
         let counter = if is_sound { &counting.sound_packets } else { &counting.picture_packets };
         counter.fetch_add(1, Ordering::SeqCst);
         gst::PadProbeReturn::Ok
@@ -324,6 +364,7 @@ fn sense(is_sound: bool, senses: Arc<Senses>) -> gst_app::AppSink {
                 .and_then(|caps| caps.structure(0))
                 .and_then(|fields| fields.get("width").ok())
                 .ok_or(gst::FlowError::Error)?;
+            senses.picture_width.store(u64::try_from(width).unwrap_or_default(), Ordering::SeqCst);
             see(&senses, &bytes, usize::try_from(width).unwrap_or_default());
         }
         Ok(gst::FlowSuccess::Ok)

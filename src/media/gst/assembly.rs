@@ -97,6 +97,15 @@ fn make(part: &Element) -> Result<gst::Element, AssemblyError> {
     Ok(element)
 }
 
+/// Sets a property of an element that runs. One that it does not have, or not this way, is passed over with a word.
+pub(super) fn change(element: &gst::Element, property: &str, value: &Value) {
+    let specification = element.find_property(property);
+    match specification.and_then(|specification| glib_value(value, &specification)) {
+        Some(value) => element.set_property_from_value(property, &value),
+        None => tracing::warn!(element = %element.name(), property, %value, "this cannot be changed"),
+    }
+}
+
 /// The value in the type of the property; nothing if it does not fit.
 fn glib_value(value: &Value, specification: &glib::ParamSpec) -> Option<glib::Value> {
     let wanted = specification.value_type();

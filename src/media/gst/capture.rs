@@ -4,7 +4,7 @@
 
 use std::sync::mpsc::Sender;
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -13,19 +13,25 @@ use gstreamer_utils::StreamProducer;
 use gstreamer_utils::streamproducer::ProducerSettings;
 use gstreamer_video as gst_video;
 
-use super::assembly::{AssemblyError, Branch};
+use super::assembly::{self, AssemblyError, Branch};
 use super::echo::{Ear, Recorded};
 use super::event::Event;
 use super::progress::Progress;
 use super::speaker::change_samples;
 use super::timeline::Timeline;
 use super::{bus, frame_counter, still};
-use crate::media::pipeline::{Element, Exposure, FRAME_COUNTER, RAW_PICTURES};
+use crate::media::pipeline::{
+    Element, Encoder, Exposure, FRAME_COUNTER, PICTURE_RATE, PICTURE_SIZE, PictureSize, RAW_PICTURES, VIDEO_ENCODER,
+    Value, scaled,
+};
 use crate::media::protocol::Device;
+use crate::media::rate::Shape;
 use crate::panel::fault::Fault;
 
 /// After so many pictures a camera's exposure is what it will be.
 const SETTLED: u64 = 30;
+/// Between two key pictures that receivers ask for.
+const KEY_UNITS_APART: Duration = Duration::from_millis(500);
 
 /// A running source.
 pub(super) struct Capture {
@@ -70,6 +76,7 @@ impl Capture {
         }
         let progress = watch_at(&end, opening);
         end_is_failure(&end, opening);
+        limit_key_units(&end);
         if let (Some(width), Some(element)) = (opening.count_frames, pipeline.by_name(FRAME_COUNTER)) {
             frame_counter::draw_at(&element.static_pad("src").expect("a filter has one"), width);
         }
@@ -101,10 +108,29 @@ impl Capture {
         &self.producer
     }
 
-    /// Asks the encoder for a picture that can be understood without those before it.
+    /// Asks the encoder for a picture that can be understood without those before it. Straight at the encoder's side of the pad: the
+    /// limit is for what receivers ask.
     pub(super) fn force_key_unit(&self) {
         let event = gst_video::UpstreamForceKeyUnitEvent::builder().all_headers(true).build();
-        self.producer.appsink().static_pad("sink").expect("every sink has one").push_event(event);
+        let sink = self.producer.appsink().static_pad("sink").expect("every sink has one");
+        if let Some(encoded) = sink.peer() {
+            encoded.send_event(event);
+        }
+    }
+
+    /// Encodes with this shape from now on. A camera that encodes by itself has nothing that could be changed.
+    pub(super) fn adapt(&self, shape: Shape, encoder: Encoder) {
+        let Shape { kilobits, width, height, frame_rate } = shape;
+        let bitrate = encoder.bitrate(kilobits);
+        if let (Some(element), Some((property, value))) = (self.pipeline.by_name(VIDEO_ENCODER), bitrate) {
+            assembly::change(&element, property, &value);
+        }
+        if let Some(element) = self.pipeline.by_name(PICTURE_RATE) {
+            assembly::change(&element, "max-rate", &Value::Number(i64::from(frame_rate)));
+        }
+        if let Some(element) = self.pipeline.by_name(PICTURE_SIZE) {
+            assembly::change(&element, "caps", &Value::Caps(scaled(PictureSize { width, height })));
+        }
     }
 
     /// The first good picture from now on comes as an event. A placeholder has none.
@@ -189,6 +215,23 @@ fn measure(recorded: Recorded, events: Sender<Event>) {
     if let Err(error) = measuring {
         tracing::error!(%error, "the echo cannot be measured");
     }
+}
+
+/// On a bad line every receiver asks for key pictures again and again, each of which is as large as ten others and makes the line
+/// worse for all. What is asked too soon is dropped: who still needs one asks again.
+fn limit_key_units(pad: &gst::Pad) {
+    let last: Mutex<Option<Instant>> = Mutex::new(None);
+    pad.add_probe(gst::PadProbeType::EVENT_UPSTREAM, move |_, info| {
+        if info.event().is_none_or(|event| !gst_video::ForceKeyUnitEvent::is(event)) {
+            return gst::PadProbeReturn::Ok;
+        }
+        let (mut last, now) = (last.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
+        if last.is_some_and(|last| now.saturating_duration_since(last) < KEY_UNITS_APART) {
+            return gst::PadProbeReturn::Drop;
+        }
+        *last = Some(now);
+        gst::PadProbeReturn::Ok
+    });
 }
 
 /// An end that passed on would end the connections too, which go on with another source.

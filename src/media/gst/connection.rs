@@ -4,7 +4,7 @@
 //! never change: what consent changes is a gate on the data.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use gstreamer as gst;
 use gstreamer::glib;
@@ -17,13 +17,16 @@ use super::assembly::{self, AssemblyError, Branch};
 use super::event::PeerEvent;
 use super::gate::Guard;
 use super::ice::Server;
+use super::liveness::Arrivals;
 use super::mixer::Mixer;
 use super::speaker::change_samples;
 use super::succession::{self, Late};
 use super::timeline::Timeline;
-use super::{bus, ice, liveness};
+use super::{bus, ice, liveness, statistics};
 use crate::ids::PeerId;
-use crate::media::pipeline::{Caps, Encoder, IceSettings, offered_sound, picture_packets, sound_packets, voice};
+use crate::media::pipeline::{
+    Caps, Encoder, IceSettings, SOUND_ENCODER, Value, offered_sound, picture_packets, sound_packets, voice,
+};
 use crate::media::protocol::Flow;
 use crate::signaling::protocol::IceServer;
 
@@ -51,7 +54,7 @@ pub(super) struct Connection {
     /// Here the microphone's samples come in.
     pub(super) sound: gst_app::AppSrc,
     /// Counts what arrives.
-    pub(super) arrived: Arc<AtomicU64>,
+    pub(super) arrivals: Arc<Arrivals>,
 }
 
 impl Connection {
@@ -60,7 +63,7 @@ impl Connection {
         let pipeline = gst::Pipeline::new();
         let webrtc = webrtcbin(plan)?;
         pipeline.add(&webrtc)?;
-        let arrived = liveness::count_arrivals(&webrtc);
+        let arrivals = liveness::count_arrivals(&webrtc);
         let picture = sending_branch(&pipeline, &webrtc, "sink_0", &picture_packets(plan.encoder))?;
         let sound = sending_branch(&pipeline, &webrtc, "sink_1", &sound_packets())?;
         succession::keep_at(&picture.static_pad("src").expect("every source has one"), Late::Redated);
@@ -77,7 +80,7 @@ impl Connection {
         plan.timeline.adopt(&pipeline);
         pipeline.set_state(gst::State::Playing)?;
         create_offer(&webrtc, &plan.notify);
-        Ok(Self { pipeline, webrtc, picture, sound, arrived })
+        Ok(Self { pipeline, webrtc, picture, sound, arrivals })
     }
 
     /// Puts the offer in force; the outcome comes as an event.
@@ -99,6 +102,30 @@ impl Connection {
         });
         self.webrtc.emit_by_name::<()>("set-remote-description", &[&answer, &promise]);
         Ok(())
+    }
+
+    /// Asks what it measures of itself; it comes as an event.
+    pub(super) fn measure(&self, notify: &Notify) {
+        let notify = Arc::clone(notify);
+        let promise = gst::Promise::with_change_func(move |reply| {
+            if let Ok(Some(reply)) = reply {
+                notify(PeerEvent::Measured(statistics::read(reply)));
+            }
+        });
+        self.webrtc.emit_by_name::<()>("get-stats", &[&None::<gst::Pad>, &promise]);
+    }
+
+    /// Under which number its picture or sound is sent, by which its receiver's reports are told apart.
+    pub(super) fn source_number(&self, pad: &str) -> Option<u32> {
+        let caps = self.webrtc.static_pad(pad)?.current_caps()?;
+        caps.structure(0)?.get("ssrc").ok()
+    }
+
+    /// So many of a hundred packets of sound are lost: each carries as much of the one before as helps against that.
+    pub(super) fn expect_loss(&self, percent: i64) {
+        if let Some(encoder) = self.pipeline.by_name(SOUND_ENCODER) {
+            assembly::change(&encoder, "packet-loss-percentage", &Value::Number(percent));
+        }
     }
 
     /// Applies a candidate of the peer.

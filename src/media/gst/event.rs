@@ -6,6 +6,7 @@ use gstreamer_webrtc::{WebRTCPeerConnectionState, WebRTCSessionDescription};
 use super::echo::Figures;
 use super::level::Level;
 use super::prompt::Samples;
+use super::statistics::Measured;
 use crate::ids::{PeerId, SessionId};
 use crate::media::pipeline::EchoMeasured;
 use crate::media::protocol::{Flow, Order};
@@ -59,6 +60,8 @@ pub(super) enum PeerEvent {
     Failed(String),
     /// This flowed for the first time.
     Flows(Flow),
+    /// What it measured of itself.
+    Measured(Measured),
     /// A candidate of ours.
     LocalCandidate { sdp_m_line_index: u32, candidate: String },
     /// The offer is there.

@@ -11,11 +11,15 @@ use super::capture::Capture;
 use super::connection::{Connection, Notify, Plan};
 use super::event::PeerEvent;
 use super::gate::Gate;
+use super::hearing::{Heard, Hearing};
+use super::ice;
 use super::liveness::Liveness;
 use super::negotiation::{Candidate, Negotiation};
+use super::statistics::Measured;
+use super::ways::Ways;
 use crate::media::admission;
 use crate::media::pipeline::IceSettings;
-use crate::media::protocol::Flow;
+use crate::media::protocol::{Flow, Way};
 use crate::signaling::protocol::Signal;
 
 /// A connection.
@@ -25,6 +29,11 @@ pub(super) struct Peer {
     connection: Connection,
     negotiation: Negotiation,
     liveness: Liveness,
+    ways: Ways,
+    way: Way,
+    hearing: Hearing,
+    /// Its way has no room for the picture.
+    sound_only: bool,
     notify: Notify,
     offer: Option<String>,
     /// Links that feed it: picture and sound.
@@ -42,18 +51,26 @@ pub(super) enum Outcome {
     Lost(String),
     /// These are for the resident, perhaps none.
     Tell(Vec<Signal>),
+    /// It measured itself: the way by which it runs, if it is another, and what its receiver reports, if that is new.
+    Measured { way: Option<Way>, heard: Option<Heard> },
 }
 
 impl Peer {
     /// Begins a connection. The gate must be the one whose guard is in the plan.
     pub(super) fn offer(gate: Gate, plan: &Plan<'_>, now: Instant) -> Result<Self, AssemblyError> {
         let connection = Connection::offer(plan)?;
-        let liveness = Liveness::connecting(connection.arrived.clone(), now);
+        let liveness = Liveness::connecting(connection.arrivals.clone(), now);
+        let servers = ice::servers(plan.ice_servers);
+        let turn = servers.iter().filter(|server| matches!(server, ice::Server::Turn(_))).count();
         Ok(Self {
             gate,
             connection,
             negotiation: Negotiation::start(),
             liveness,
+            ways: Ways::new(servers.len() - turn, turn),
+            way: Way::default(),
+            hearing: Hearing::default(),
+            sound_only: false,
             notify: plan.notify.clone(),
             offer: None,
             picture: None,
@@ -79,9 +96,13 @@ impl Peer {
                 Outcome::Tell(signals)
             }
             PeerEvent::LocalCandidate { sdp_m_line_index, candidate } => {
-                let Some(candidate) = admission::told(&candidate, settings) else {
+                let Some(told) = admission::told(&candidate, settings) else {
                     return Outcome::Tell(Vec::new());
                 };
+                if let Some(address) = self.ways.ours(&candidate) {
+                    self.liveness.has_address(address);
+                }
+                let candidate = told;
                 let candidate = Candidate { sdp_m_line_index, candidate: candidate.into() };
                 Outcome::Tell(self.negotiation.our_candidate(candidate).map(signal).into_iter().collect())
             }
@@ -93,6 +114,7 @@ impl Peer {
             }
             PeerEvent::ConnectionState(state) => self.change(state, now),
             PeerEvent::Flows(flow) => Outcome::Flows(flow),
+            PeerEvent::Measured(measured) => self.measured(&measured),
             PeerEvent::AnswerApplied(Err(reason))
             | PeerEvent::Failed(reason)
             | PeerEvent::OfferCreated(Err(reason))
@@ -107,13 +129,12 @@ impl Peer {
                 let Some(sdp) = admission::answer(sdp.expose(), settings) else { return false };
                 self.negotiation.answer() && self.connection.apply_answer(&sdp, &self.notify).is_ok()
             }
-            Signal::Candidate { candidate, sdp_m_line_index }
-                if sdp_m_line_index > 1 || !admission::candidate(candidate.expose(), settings) =>
-            {
-                tracing::debug!("a candidate that leads nowhere the door goes");
-                true
-            }
             Signal::Candidate { candidate, sdp_m_line_index } => {
+                let let_through = sdp_m_line_index <= 1 && admission::candidate(candidate.expose(), settings);
+                self.ways.theirs(candidate.expose(), let_through);
+                if !let_through {
+                    return true;
+                }
                 let candidate = Candidate { sdp_m_line_index, candidate };
                 if let Some(now) = self.negotiation.their_candidate(candidate) {
                     self.connection.add_candidate(now.sdp_m_line_index, now.candidate.expose());
@@ -128,9 +149,17 @@ impl Peer {
     /// Feeds it the picture, from the next picture that can be understood by itself. Nothing flows before it is connected:
     /// what piles up before would only delay what follows.
     pub(super) fn watch(&mut self, picture: &Capture) {
-        if self.liveness.is_connected() {
+        if self.liveness.is_connected() && !self.sound_only {
             feed(&mut self.picture, &self.connection.picture, picture);
             picture.force_key_unit();
+        }
+    }
+
+    /// Whether its way has room for the picture. Without, the sound goes on.
+    pub(super) fn show(&mut self, shown: bool) {
+        self.sound_only = !shown;
+        if self.sound_only {
+            self.picture = None;
         }
     }
 
@@ -149,6 +178,32 @@ impl Peer {
         if self.liveness.is_connected() && self.gate.is_open() {
             feed(&mut self.sound, &self.connection.sound, sound);
         }
+    }
+
+    /// Asks what it measures of itself.
+    pub(super) fn measure(&self) {
+        if self.liveness.is_connected() {
+            self.connection.measure(&self.notify);
+        }
+    }
+
+    /// By which way it ran last, and what became of the others.
+    pub(super) fn way(&self) -> Way {
+        self.ways.told(&[])
+    }
+
+    fn measured(&mut self, measured: &Measured) -> Outcome {
+        let way = self.ways.told(&measured.ends);
+        let changed = way != self.way;
+        self.way = way.clone();
+        let connection = &self.connection;
+        let picture = connection.source_number("sink_0").filter(|_| !self.sound_only);
+        let sound = connection.source_number("sink_1");
+        let heard = self.hearing.hear(measured, connection.arrivals.reports(), picture, sound);
+        if let Some(percent) = heard.and_then(|heard| heard.expect) {
+            connection.expect_loss(percent);
+        }
+        Outcome::Measured { way: changed.then_some(way), heard }
     }
 
     /// Why it is to be given up, if it is.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gstreamer as gst;
 
@@ -16,6 +16,7 @@ use super::echo::{Figures, Room};
 use super::event::{Event, PeerEvent};
 use super::faults::Faults;
 use super::gate::Gate;
+use super::hearing::Heard;
 use super::lines::Reports;
 use super::mixer::Mixer;
 use super::peer::{Outcome, Peer};
@@ -26,15 +27,19 @@ use super::sources::{Hands, Sources};
 use super::speaker::{Condition, Speaker};
 use super::still;
 use super::timeline::Timeline;
+use crate::clock;
 use crate::ids::{PeerId, SessionId};
-use crate::media::pipeline::{Encoder, MediaSettings, SAMPLE_RATE, Standby};
+use crate::media::pipeline::{Encoder, MediaSettings, SAMPLE_RATE, Standby, VideoSettings};
 use crate::media::protocol::{Audible, Device, Order, Reason, Report};
+use crate::media::rate::{self, Limits, Rate, Shape};
 use crate::panel::fault::Fault;
 use crate::panel::sound::Cue;
 use crate::signaling::protocol::{IceServer, Signal};
 
 /// More orders than this for a session that cannot begin yet are not meant seriously.
 const WAITING: usize = 256;
+/// Receivers report about once a second.
+const MEASURE: Duration = Duration::from_secs(1);
 
 /// Everything the worker has.
 pub(super) struct Studio {
@@ -53,6 +58,10 @@ pub(super) struct Studio {
     faults: Faults,
     presence: Presence,
     stage: Stage,
+    /// How much picture there is for everybody.
+    rate: Rate,
+    /// When the connections were last asked what they measure.
+    measured: Instant,
     /// The speaker played something when it was last measured.
     sounding: bool,
 }
@@ -101,6 +110,7 @@ impl Studio {
             sources: Sources::new(maker),
             faults: Faults::new(reports.clone()),
             presence: Presence::new(),
+            rate: whole(&settings.video),
             settings,
             encoder,
             timeline,
@@ -111,6 +121,7 @@ impl Studio {
             room,
             speaker,
             stage: Stage::Idle,
+            measured: Instant::now(),
             sounding: false,
         }
     }
@@ -224,6 +235,12 @@ impl Studio {
                 .iter_mut()
                 .filter_map(|(id, peer)| peer.verdict(now).map(|reason| (*id, reason)))
                 .collect();
+            if now.saturating_duration_since(self.measured) >= MEASURE {
+                self.measured = now;
+                session.peers.values().for_each(Peer::measure);
+                let actions = self.rate.handle_timeout(clock::now());
+                self.adapt(actions);
+            }
             lost.into_iter().for_each(|(peer, reason)| self.lose_peer(peer, reason.to_owned(), now));
             self.open_speaker(now);
         } else if self.speaker.is_wanted() {
@@ -310,6 +327,11 @@ impl Studio {
             Stage::Stopping { .. } => return,
         }
         self.stage = Stage::Running(Session { id: session_id, still_taken: false, peers: BTreeMap::new() });
+        self.rate = whole(&self.settings.video);
+        // A camera that is always open may still encode for those of the call before.
+        if let Some(capture) = self.sources.on_air(Source::Camera) {
+            capture.adapt(self.rate.shape(), self.encoder);
+        }
         if picture {
             self.open_source(Source::Camera, Reason::Call, now);
             self.watch_for_still();
@@ -420,10 +442,24 @@ impl Studio {
             Outcome::Connected => {
                 self.sources.on_air(Source::Camera).into_iter().for_each(|picture| peer.watch(picture));
                 self.sources.on_air(Source::Microphone).into_iter().for_each(|sound| peer.listen(sound));
+                peer.measure();
+                let talks = peer.is_open();
                 self.reports.send(Report::Connected { session_id, peer: id });
+                self.rate_happened(rate::Event::Came { peer: id });
+                if talks {
+                    self.rate_happened(rate::Event::Talks { peer: id });
+                }
             }
             Outcome::Flows(flow) => self.reports.send(Report::Flows { session_id, peer: id, flow }),
             Outcome::Lost(reason) => self.lose_peer(id, reason, now),
+            Outcome::Measured { way, heard } => {
+                if let Some(way) = way {
+                    self.reports.send(Report::Path { session_id, peer: id, way });
+                }
+                if let Some(Heard { lost, round_trip, .. }) = heard {
+                    self.rate_happened(rate::Event::Reported { peer: id, lost, round_trip });
+                }
+            }
             Outcome::Tell(signals) => {
                 for signal in signals {
                     self.reports.send(Report::Signal { session_id, peer: id, signal });
@@ -438,6 +474,7 @@ impl Studio {
         let Some(peer) = session.peers.get_mut(&id) else { return };
         peer.open_gate();
         self.mixer.join(id);
+        self.rate_happened(rate::Event::Talks { peer: id });
         self.open_source(Source::Microphone, Reason::Conversation, now);
         self.feed([Source::Microphone]);
         self.open_speaker(now);
@@ -446,6 +483,9 @@ impl Studio {
     fn lose_peer(&mut self, id: PeerId, reason: String, now: Instant) {
         let Stage::Running(session) = &self.stage else { return };
         let session_id = session.id;
+        if let Some(peer) = session.peers.get(&id) {
+            self.reports.send(Report::Path { session_id, peer: id, way: peer.way() });
+        }
         self.remove_peer(id, now);
         self.reports.send(Report::Lost { session_id, peer: id, reason });
     }
@@ -459,6 +499,7 @@ impl Studio {
         if !talkers_left {
             self.close_source(Source::Microphone, Reason::ConversationOver, now);
         }
+        self.rate_happened(rate::Event::Left { peer: id });
     }
 
     /// Opens a source, or what stands in for it.
@@ -491,11 +532,41 @@ impl Studio {
         }
     }
 
+    fn rate_happened(&mut self, event: rate::Event) {
+        let actions = self.rate.handle(clock::now(), event);
+        self.adapt(actions);
+    }
+
+    fn adapt(&mut self, actions: Vec<rate::Action>) {
+        let Stage::Running(session) = &mut self.stage else { return };
+        for action in actions {
+            match action {
+                rate::Action::Encode(shape) => {
+                    tracing::debug!(?shape, "the picture follows its receivers");
+                    if let Some(capture) = self.sources.on_air(Source::Camera) {
+                        capture.adapt(shape, self.encoder);
+                    }
+                }
+                rate::Action::Picture { peer, shown } => {
+                    tracing::info!(%peer, shown, "picture for a connection");
+                    let Some(receiver) = session.peers.get_mut(&peer) else { continue };
+                    receiver.show(shown);
+                    if let Some(capture) = self.sources.on_air(Source::Camera) {
+                        receiver.watch(capture);
+                    }
+                }
+            }
+        }
+    }
+
     /// Connections go over to what is on the air now.
     fn feed(&mut self, sources: impl IntoIterator<Item = Source>) {
         let Stage::Running(session) = &mut self.stage else { return };
         for source in sources {
             let Some(capture) = self.sources.on_air(source) else { continue };
+            if source == Source::Camera {
+                capture.adapt(self.rate.shape(), self.encoder);
+            }
             for peer in session.peers.values_mut() {
                 match source {
                     Source::Camera => peer.watch(capture),
@@ -504,4 +575,11 @@ impl Studio {
             }
         }
     }
+}
+
+/// Everything that is configured.
+fn whole(video: &VideoSettings) -> Rate {
+    let VideoSettings { width, height, frame_rate, bitrate, bitrate_floor, .. } = *video;
+    let limits = Limits { floor: bitrate_floor, ceiling: bitrate };
+    Rate::new(limits, Shape { kilobits: bitrate, width, height, frame_rate })
 }

@@ -167,6 +167,7 @@ impl Worker {
             | PeerEvent::Failed(_)
             | PeerEvent::Flows(_)
             | PeerEvent::LocalCandidate { .. }
+            | PeerEvent::Measured(_)
             | PeerEvent::OfferInForce(_) => return,
         };
         let State::WarmingUp { settings, encoder, timeline, connection } =

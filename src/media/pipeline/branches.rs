@@ -26,6 +26,12 @@ const PLAYBACK_BUFFER: i64 = 80_000;
 
 /// Name of the element behind which the frame counter of the test picture is drawn.
 pub const FRAME_COUNTER: &str = "frame-counter";
+/// Name of the element that leaves out pictures where the receivers have less room.
+pub const PICTURE_RATE: &str = "picture-rate";
+/// Name of the filter that says how large pictures are encoded.
+pub const PICTURE_SIZE: &str = "picture-size";
+/// Name of a talker's encoder.
+pub const SOUND_ENCODER: &str = "sound-encoder";
 /// Name of the element behind which the speaker's sound is mixed.
 pub const MIXING_POINT: &str = "mixing-point";
 /// Name of the element where a still is taken: pictures before they are encoded, or as a camera encoded them.
@@ -178,6 +184,7 @@ pub fn picture_packets(encoder: Encoder) -> Vec<Element> {
 pub fn sound_packets() -> Vec<Element> {
     vec![
         element("opusenc")
+            .named(SOUND_ENCODER)
             .with("audio-type", Value::Word("voice"))
             .with("frame-size", Value::Word("20"))
             .with("bitrate", Value::Number(32_000))
@@ -303,9 +310,27 @@ fn encoded(video: &VideoSettings, encoder: Encoder) -> Vec<Element> {
         .with("max-size-buffers", Value::Number(2))
         .with("max-size-bytes", Value::Number(0))
         .with("max-size-time", Value::Number(0));
+    // They pass everything on as it is until the receivers have less room.
+    let rate = element("videorate")
+        .named(PICTURE_RATE)
+        .with("drop-only", Value::Flag(true))
+        .with("max-rate", Value::Number(i64::from(video.frame_rate)));
     let mut elements = vec![queue];
+    if encoder.follows_size() {
+        let size = PictureSize { width: video.width, height: video.height };
+        elements.extend([rate, element("videoscale"), filter(scaled(size)).named(PICTURE_SIZE)]);
+    }
     elements.extend(encoder.elements(video));
     elements
+}
+
+/// What the encoder is given when the receivers have less room.
+#[must_use]
+pub fn scaled(size: PictureSize) -> Caps {
+    let mut fields = vec![("format", Field::Word("I420"))];
+    fields.extend(pixels(size));
+    fields.push(("pixel-aspect-ratio", Field::Ratio(1)));
+    Caps { media_type: "video/x-raw", fields }
 }
 
 fn silence() -> Element {
@@ -356,8 +381,14 @@ mod tests {
     use super::super::{StandIn, VideoCodec};
     use super::*;
 
-    const VIDEO: VideoSettings =
-        VideoSettings { codec: VideoCodec::Auto, width: 640, height: 480, frame_rate: 25, bitrate: 800 };
+    const VIDEO: VideoSettings = VideoSettings {
+        codec: VideoCodec::Auto,
+        width: 640,
+        height: 480,
+        frame_rate: 25,
+        bitrate: 800,
+        bitrate_floor: 150,
+    };
 
     fn written(elements: &[Element]) -> String {
         elements.iter().map(Element::to_string).collect::<Vec<_>>().join("\n")
@@ -369,6 +400,9 @@ mod tests {
         videotestsrc is-live=true pattern=ball
         capsfilter name=frame-counter caps=video/x-raw,format=I420,width=640,height=480,framerate=25/1,pixel-aspect-ratio=1/1
         queue name=raw-pictures leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0
+        videorate name=picture-rate drop-only=true max-rate=25
+        videoscale
+        capsfilter name=picture-size caps=video/x-raw,format=I420,width=640,height=480,pixel-aspect-ratio=1/1
         vp8enc name=video-encoder deadline=1 cpu-used=-8 threads=1 end-usage=cbr target-bitrate=800000 keyframe-max-dist=2000 error-resilient=default lag-in-frames=0 buffer-size=600 buffer-initial-size=400 buffer-optimal-size=500 static-threshold=1 max-intra-bitrate=300 min-force-key-unit-interval=100000000
         ");
     }
@@ -398,7 +432,10 @@ mod tests {
         capsfilter caps=video/x-raw,format=I420,width=640,height=480,framerate=25/1,pixel-aspect-ratio=1/1
         clocksync
         queue name=raw-pictures leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0
-        openh264enc name=video-encoder rate-control=bitrate bitrate=800000 complexity=low gop-size=2000 multi-thread=1 usage-type=camera min-force-key-unit-interval=100000000
+        videorate name=picture-rate drop-only=true max-rate=25
+        videoscale
+        capsfilter name=picture-size caps=video/x-raw,format=I420,width=640,height=480,pixel-aspect-ratio=1/1
+        openh264enc name=video-encoder rate-control=bitrate bitrate=800000 max-bitrate=1600000 complexity=low gop-size=2000 multi-thread=1 usage-type=camera min-force-key-unit-interval=100000000
         capsfilter caps=video/x-h264,profile=constrained-baseline
         h264parse config-interval=-1
         capsfilter caps=video/x-h264,stream-format=byte-stream,alignment=au
@@ -524,6 +561,9 @@ mod tests {
         videotestsrc is-live=true pattern=black
         capsfilter name=frame-counter caps=video/x-raw,format=I420,width=640,height=480,framerate=25/1,pixel-aspect-ratio=1/1
         queue name=raw-pictures leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0
+        videorate name=picture-rate drop-only=true max-rate=25
+        videoscale
+        capsfilter name=picture-size caps=video/x-raw,format=I420,width=640,height=480,pixel-aspect-ratio=1/1
         x264enc name=video-encoder tune=zerolatency speed-preset=ultrafast bitrate=800 key-int-max=2000 threads=1 bframes=0 vbv-buf-capacity=300 min-force-key-unit-interval=100000000
         capsfilter caps=video/x-h264,profile=constrained-baseline
         h264parse config-interval=-1
@@ -575,7 +615,7 @@ mod tests {
         capsfilter caps=application/x-rtp,media=video,payload=96
         ");
         insta::assert_snapshot!(written(&sound_packets()), @"
-        opusenc audio-type=voice frame-size=20 bitrate=32000 inband-fec=true packet-loss-percentage=5
+        opusenc name=sound-encoder audio-type=voice frame-size=20 bitrate=32000 inband-fec=true packet-loss-percentage=5
         rtpopuspay pt=97 mtu=1200
         capsfilter caps=application/x-rtp,media=audio,payload=97
         ");

@@ -115,6 +115,31 @@ impl Encoder {
         Caps { media_type: "application/x-rtp", fields }
     }
 
+    /// Whether it goes on when its pictures change their size and rate. The driver of the hardware must be set up anew for that,
+    /// and a camera that encodes by itself does as it likes.
+    #[must_use]
+    pub const fn follows_size(self) -> bool {
+        match self {
+            Self::Camera(_) | Self::Hardware => false,
+            Self::Openh264 | Self::Vp8 | Self::X264 => true,
+        }
+    }
+
+    /// The property that sets another bitrate while it runs, where there is one.
+    #[must_use]
+    pub fn bitrate(self, kilobits: u32) -> Option<(&'static str, Value)> {
+        let bits = i64::from(kilobits) * 1000;
+        Some(match self {
+            Self::Camera(stand_in) => return stand_in.and_then(|stand_in| Self::from(stand_in).bitrate(kilobits)),
+            Self::Hardware => {
+                ("extra-controls", Value::Controls(vec![("video_bitrate", i32::try_from(bits).unwrap_or(i32::MAX))]))
+            }
+            Self::Openh264 => ("bitrate", Value::Number(bits)),
+            Self::Vp8 => ("target-bitrate", Value::Number(bits)),
+            Self::X264 => ("bitrate", Value::Number(i64::from(kilobits))),
+        })
+    }
+
     /// The elements, from raw pictures to what is sent; of a camera that encodes by itself, from its stream.
     #[must_use]
     pub fn elements(self, video: &VideoSettings) -> Vec<Element> {
@@ -157,6 +182,9 @@ impl Encoder {
                     encoder
                         .with("rate-control", Value::Word("bitrate"))
                         .with("bitrate", Value::Number(kilobits * 1000))
+                        // Without a limit, the first change of the bitrate raises the stream's level to 5.1, which was not
+                        // offered. 14 megabits are those of level 3.1 (H.264 table A-1).
+                        .with("max-bitrate", Value::Number((kilobits * 2000).min(14_000_000)))
                         .with("complexity", Value::Word("low"))
                         .with("gop-size", Value::Number(2000))
                         .with("multi-thread", Value::Number(1))
@@ -267,6 +295,7 @@ mod tests {
             height,
             frame_rate,
             bitrate: 1500,
+            bitrate_floor: 100,
         };
         let levels = [(640, 480, 30, "3.1"), (1280, 720, 30, "3.1"), (1296, 720, 15, "4"), (1920, 1080, 30, "4")];
         for (width, height, rate, expected) in levels {
@@ -279,7 +308,7 @@ mod tests {
     #[test]
     fn the_page_of_encoders_is_the_table() {
         let page = include_str!("../../../docs/encoders.md");
-        let video = VideoSettings { codec: VideoCodec::Auto, width: 1280, height: 720, frame_rate: 15, bitrate: 1500 };
+        let video = VideoSettings { codec: VideoCodec::Auto, width: 1280, height: 720, frame_rate: 15, bitrate: 1500, bitrate_floor: 100 };
         for encoder in [Encoder::Camera(None), Encoder::Hardware, Encoder::Vp8, Encoder::Openh264, Encoder::X264] {
             let lines: Vec<String> = encoder.elements(&video).iter().map(Element::to_string).collect();
             assert!(page.contains(&lines.join("\n")), "docs/encoders.md does not show\n{}", lines.join("\n"));

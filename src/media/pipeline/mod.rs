@@ -13,9 +13,9 @@ mod measured;
 mod still;
 
 pub use branches::{
-    FRAME_COUNTER, MIXING_POINT, RAW_PICTURES, SAMPLE_RATE, SAMPLES_PER_PIECE, SOUND_PAYLOAD, VIDEO_PAYLOAD,
-    offered_sound, picture, picture_packets, placeholder_picture, placeholder_sound, prompt, sound, sound_packets,
-    speaker, voice,
+    FRAME_COUNTER, MIXING_POINT, PICTURE_RATE, PICTURE_SIZE, RAW_PICTURES, SAMPLE_RATE, SAMPLES_PER_PIECE,
+    SOUND_ENCODER, SOUND_PAYLOAD, VIDEO_PAYLOAD, offered_sound, picture, picture_packets, placeholder_picture,
+    placeholder_sound, prompt, scaled, sound, sound_packets, speaker, voice,
 };
 pub use device::{AlsaPcm, LibcameraCamera, PictureSize, PixelFormat, V4l2Camera, plugin_package};
 pub use echo::{EchoMode, EchoSettings, GainControl, NoiseSuppression};
@@ -118,8 +118,10 @@ pub struct VideoSettings {
     pub height: u16,
     /// Frames per second.
     pub frame_rate: u8,
-    /// Kilobits per second.
+    /// Kilobits per second, at the most.
     pub bitrate: u32,
+    /// Kilobits per second: a receiver with less room gets sound only.
+    pub bitrate_floor: u32,
 }
 
 /// Which codec and encoder.

@@ -25,6 +25,8 @@ pub enum Event {
     FrameCame(Box<HubFrame>),
     /// The owner asks the hub something.
     Asked(VerbRequest),
+    /// The network may have changed: a socket that only seems to live is to be found out soon.
+    Doubted,
     /// The verb could not be delivered or was not answered; it is repeated.
     Failed {
         /// The verb's key.
@@ -47,6 +49,8 @@ pub enum Event {
     NonceWanted(SessionId),
     /// The socket is open.
     Opened,
+    /// The network changed under the socket: it is dead, and another can be opened at once.
+    Unplugged,
     /// The owner sends a description or candidate.
     SignalMade {
         /// For which call.
