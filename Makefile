@@ -8,7 +8,7 @@ TEST := $(shell command -v cargo-nextest >/dev/null && echo "nextest run --no-fa
 # Pinned: what is built today is built the same next year.
 CARGO_DEB := 3.8.0
 
-.PHONY: help demo demo-lan test test-quick soak-hub test-hardware browser-modules bench check manual deb deb-arm64 deb-armhf test-packages test-packages-quick
+.PHONY: help demo demo-lan test test-quick soak-hub test-hardware browser-modules bench check fuzz manual deb deb-arm64 deb-armhf test-packages test-packages-quick
 
 help:
 	@echo "make demo        hub, simulated door and app on this machine: installs what is missing, builds, runs"
@@ -22,6 +22,7 @@ help:
 	@echo "make test-packages  installs, upgrades, removes and purges them in a clean Debian 12 and 13 (as root)"
 	@echo "make test-packages-quick  the same with debugging builds in Debian 12, as .ci/run does it"
 	@echo "make bench       prints the figures"
+	@echo "make fuzz        searches for hostile input for a minute each (needs cargo-fuzz and nightly Rust)"
 	@echo "make check       formatting, lints and documentation, as .ci/run checks them"
 
 demo:
@@ -58,6 +59,10 @@ check:
 	@cargo clippy --all-targets -- -D warnings
 	@cargo clippy --all-targets --no-default-features -- -D warnings
 	@RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --quiet
+
+fuzz:
+	@command -v cargo-fuzz >/dev/null || { echo "fuzz: cargo-fuzz is not installed: cargo install cargo-fuzz"; exit 69; }
+	@for target in $$(sed -n 's/^name = "\(.*\)"/\1/p' fuzz/Cargo.toml | tail -n +2); do cargo +nightly fuzz run "$$target" -- -max_total_time=60 || exit 1; done
 
 manual:
 	@.ci/setup build

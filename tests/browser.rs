@@ -91,3 +91,25 @@ fn recovery_media() {
 fn recovery_phone() {
     run("recovery_phone.test.js");
 }
+
+/// In a network of its own, for it breaks it.
+#[test]
+fn network() {
+    let here = std::env::current_exe().expect("a test is a program");
+    if std::env::var_os("DOORWARD_OWN_NETWORK").is_some() {
+        return run("network.test.js");
+    }
+    let has = |tool: &str| Path::new("/usr/sbin").join(tool).exists();
+    if !rustix::process::geteuid().is_root() || !has("nft") || !has("ip") {
+        println!("skipped: it needs root, and the Debian packages nftables and iproute2");
+        return;
+    }
+    let script = "ip link set lo up && exec \"$0\" --exact network --nocapture";
+    let done = Command::new("unshare")
+        .args(["--net", "sh", "-c", script])
+        .arg(here)
+        .env("DOORWARD_OWN_NETWORK", "yes")
+        .status()
+        .expect("unshare is part of every Debian");
+    assert!(done.success(), "tests/browser/network.test.js failed");
+}

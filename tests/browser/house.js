@@ -185,6 +185,7 @@ bitrate = 300
 leds = ${LEDS}
 [ice]
 loopback = true
+${door.ice ?? ''}
 [log]
 level = "debug"
 `);
