@@ -18,8 +18,8 @@ use crate::config::hub::HistoryTable;
 use crate::ids::{AdministratorId, DeviceId, Guid, Uid};
 use crate::redacted::Redacted;
 use crate::signaling::identity::Admission;
-use crate::signaling::rules::OwnRules;
 use crate::signaling::protocol::Receiver;
+use crate::signaling::rules::OwnRules;
 
 /// How long a pairing code can be used, once.
 pub const PAIRING_LIFETIME: Duration = Duration::from_secs(10 * 60);

@@ -149,7 +149,14 @@ mod tests {
     #[test]
     fn what_a_camera_encodes_is_passed_through_with_headers_and_gives_a_still() {
         gst::init().expect("GStreamer is installed where the feature `media` is built");
-        let video = VideoSettings { codec: VideoCodec::Auto, width: 320, height: 240, frame_rate: 30, bitrate: 500 };
+        let video = VideoSettings {
+            codec: VideoCodec::Auto,
+            width: 320,
+            height: 240,
+            frame_rate: 30,
+            bitrate: 500,
+            bitrate_floor: 100,
+        };
         let encoder = Encoder::Camera(None);
         let pipeline = gst::Pipeline::new();
         let camera = gst::parse::bin_from_description(CAMERA, true).expect("openh264enc is in plugins-bad");

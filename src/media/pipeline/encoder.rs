@@ -308,7 +308,14 @@ mod tests {
     #[test]
     fn the_page_of_encoders_is_the_table() {
         let page = include_str!("../../../docs/encoders.md");
-        let video = VideoSettings { codec: VideoCodec::Auto, width: 1280, height: 720, frame_rate: 15, bitrate: 1500, bitrate_floor: 100 };
+        let video = VideoSettings {
+            codec: VideoCodec::Auto,
+            width: 1280,
+            height: 720,
+            frame_rate: 15,
+            bitrate: 1500,
+            bitrate_floor: 100,
+        };
         for encoder in [Encoder::Camera(None), Encoder::Hardware, Encoder::Vp8, Encoder::Openh264, Encoder::X264] {
             let lines: Vec<String> = encoder.elements(&video).iter().map(Element::to_string).collect();
             assert!(page.contains(&lines.join("\n")), "docs/encoders.md does not show\n{}", lines.join("\n"));
