@@ -288,9 +288,14 @@ async fn two_hundred_accept_at_once_and_one_talks() {
     let house = House::new().await;
     let front = house.device("front");
     let mut administration = house.administration();
-    let ben = "ben".parse().expect("a word");
-    let phones: Vec<_> =
-        (0..PHONES).map(|_| house.admitted(administration.add_device(&ben, "phone").expect("he is there"))).collect();
+    let phones: Vec<_> = (0..PHONES)
+        .map(|number| {
+            let (uid, flat) =
+                (format!("resident-{number}").parse().expect("a word"), "flat-1".parse().expect("a word"));
+            administration.add_user(&uid, "Resident", &[flat]).expect("there is none of this name");
+            house.admitted(administration.add_device(&uid, "phone").expect("they are there"))
+        })
+        .collect();
     house.settle(phones.last().expect("there are some")).await;
     let mut sockets = Vec::new();
     for phone in &phones {

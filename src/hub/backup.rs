@@ -15,16 +15,12 @@ use super::store::{self, Commit, StoreError};
 use crate::clock;
 
 const MIGRATIONS: [&str; 1] = ["
-PRAGMA application_id = 1685549687;
-CREATE TABLE files (
+CREATE TABLE backed_up (
     name TEXT PRIMARY KEY,
     content BLOB NOT NULL,
     digest BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 "];
-
-/// `dwb…`: a file of ours, not any database.
-const APPLICATION: i64 = 1_685_549_687;
 
 /// Pages that are copied at a time; in between the hub goes on writing.
 const PAGES: i32 = 512;
@@ -94,7 +90,7 @@ fn copy_into(state: &Path, draft: &Path) -> Result<Vec<String>, BackupError> {
         let content = if is_database(name) { copy_database(path, draft)? } else { read(path)? };
         let digest = Sha256::digest(&content);
         archive.execute(
-            "INSERT INTO files (name, content, digest) VALUES (?1, ?2, ?3)",
+            "INSERT INTO backed_up (name, content, digest) VALUES (?1, ?2, ?3)",
             params![name, content, digest.as_slice()],
         )?;
     }
@@ -147,11 +143,10 @@ pub fn restore(from: &Path, state: &Path, replace: bool) -> Result<Vec<String>, 
 fn unpack(from: &Path) -> Result<Vec<(String, Vec<u8>)>, BackupError> {
     let unfit = |why: String| BackupError::Unfit { path: from.display().to_string(), why };
     let archive = store::open_for_reading(from).map_err(|error| unfit(error.to_string()))?;
-    let application = archive.pragma_query_value(None, "application_id", |row| row.get::<_, i64>(0));
-    if application.map_err(|error| unfit(error.to_string()))? != APPLICATION {
+    if !archive.table_exists(None, "backed_up").map_err(|error| unfit(error.to_string()))? {
         return Err(unfit("it was not made by `doorward hub backup`".to_owned()));
     }
-    let mut statement = archive.prepare("SELECT name, content, digest FROM files")?;
+    let mut statement = archive.prepare("SELECT name, content, digest FROM backed_up")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let rows: Vec<(String, Vec<u8>, Vec<u8>)> =
         rows.collect::<Result<_, _>>().map_err(|error| unfit(error.to_string()))?;

@@ -2,6 +2,8 @@
 //!
 //! What a command prints on standard output is for people and scripts; a secret is printed once, where it was asked for.
 
+mod listing;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,10 +11,11 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use tokio::sync::Notify;
 
+use listing::{list_devices, list_doors, list_groups, list_residents, list_rules, qr};
+
 use super::administration::{Administration, ENROLMENT_LIFETIME, PAIRING_LIFETIME};
 use super::backup::{self, BackupError};
 use super::directory::tables::DirectoryError;
-use super::directory::{Directory, Kind};
 use super::store::StoreError;
 use super::{HubError, audit, run_with_pulse};
 use crate::config::Configuration;
@@ -490,68 +493,6 @@ fn door(administration: &mut Administration, command: DoorCommand) -> Result<(),
         DoorCommand::Revoke { uid } => administration.revoke_user(&uid)?,
     }
     Ok(())
-}
-
-/// A link as blocks for a terminal. A link too long for a code is no error: it stands above.
-fn qr(link: &str) -> String {
-    let Ok(code) = qrcode::QrCode::new(link) else { return String::new() };
-    let mut blocks = code.render::<qrcode::render::unicode::Dense1x2>().build();
-    blocks.push('\n');
-    blocks
-}
-
-fn list_residents(directory: &Directory) -> String {
-    let mut lines = String::new();
-    for (uid, user) in &directory.users {
-        if let Kind::Resident { groups } = &user.kind {
-            lines +=
-                &format!("{uid}\t{}\tgroups: {}\tdevices: {}\n", user.name, words(groups.keys()), user.devices.len());
-        }
-    }
-    lines
-}
-
-fn list_rules(directory: &Directory, uid: &Uid) -> String {
-    let Some(user) = directory.users.get(uid) else { return String::new() };
-    let on = |on: bool| if on { "on" } else { "off" };
-    let quiet = user.rules.quiet_hours.map_or_else(|| "off".to_owned(), |hours| hours.to_string());
-    format!("{uid}\tdo-not-disturb: {}\tquiet: {quiet}\tlooks: {}\n", on(user.rules.do_not_disturb), on(user.looks))
-}
-
-fn list_groups(directory: &Directory) -> String {
-    let mut lines = String::new();
-    for (guid, group) in &directory.groups {
-        let joinable = if group.joinable { "\tjoinable" } else { "" };
-        let member = |uid: &Uid| match group.turns.get(uid) {
-            Some(turn) => format!("{uid} (after {})", format_duration(Duration::from_millis(*turn))),
-            None => uid.to_string(),
-        };
-        let looks = if group.looks { "" } else { "\tlooks: off" };
-        let members = words(group.members.iter().map(member));
-        lines += &format!("{guid}\t{}\tmembers: {members}{joinable}{looks}\n", group.name);
-    }
-    lines
-}
-
-fn list_doors(directory: &Directory) -> String {
-    let mut lines = String::new();
-    for (uid, user) in &directory.users {
-        if let Kind::Door { groups, users } = &user.kind {
-            let stations = user.devices.len();
-            let (groups, users) = (words(groups), words(users));
-            lines += &format!("{uid}\t{}\tgroups: {groups}\tusers: {users}\tstations: {stations}\n", user.name);
-        }
-    }
-    lines
-}
-
-fn list_devices(directory: &Directory) -> String {
-    directory.devices.iter().map(|(id, device)| format!("{id}\t{}\t{}\n", device.uid, device.name)).collect()
-}
-
-fn words<T: ToString>(words: impl IntoIterator<Item = T>) -> String {
-    let words: Vec<_> = words.into_iter().map(|word| word.to_string()).collect();
-    if words.is_empty() { "none".to_owned() } else { words.join(" ") }
 }
 
 #[cfg(test)]

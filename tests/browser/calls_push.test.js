@@ -35,7 +35,11 @@ async function closeApp(one) {
   await one.cdp.send('ServiceWorker.enable');
   await until('the registration of the service worker', () => registration, PATIENCE);
   one.registrationId = registration.registrationId;
+  // A page that is being closed still takes what it is sent; from the moment that the hub knows, it does not.
+  const gone = () => one.house.hub.lines.filter((line) => line.includes('switchboard: gone device_id')).length;
+  const before = gone();
   await one.page.close();
+  await until('the hub knows that the app is closed', () => gone() > before, PATIENCE);
 }
 
 /** The push service hands a message over to the browser. */

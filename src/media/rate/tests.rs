@@ -215,7 +215,7 @@ proptest! {
             }
             let Shape { kilobits, width, height, frame_rate } = rate.shape();
             prop_assert!(kilobits >= floor.min(ceiling) && kilobits <= ceiling, "{}", kilobits);
-            prop_assert!(width <= FULL.width && width >= 240 && width % 2 == 0 && height % 2 == 0 && height > 0);
+            prop_assert!((240..=FULL.width).contains(&width) && width % 2 == 0 && height % 2 == 0 && height > 0);
             prop_assert!((1..=FULL.frame_rate).contains(&frame_rate));
         }
     }
