@@ -13,6 +13,7 @@ pub const BUTTON_1: u8 = 0;
 pub const BUTTON_2: u8 = 1;
 pub const DOOR_CONTACT: u8 = 2;
 pub const RELAY: u8 = 3;
+pub const TAMPER: u8 = 4;
 pub const REQUEST_TO_EXIT: u8 = 5;
 pub const SPI_CLOCK: u8 = 6;
 pub const SPI_DATA: u8 = 7;

@@ -10,7 +10,7 @@ use crate::house::{House, Phone};
 use crate::leds;
 use crate::machine::{Machine, Start, Workshop};
 use crate::pi::{Line, Pi};
-use crate::pins::{BUTTON_1, BUTTON_2, DOOR_CONTACT, RELAY, REQUEST_TO_EXIT};
+use crate::pins::{BUTTON_1, BUTTON_2, DOOR_CONTACT, REQUEST_TO_EXIT, TAMPER};
 
 #[cfg(feature = "media")]
 mod calls;
@@ -19,19 +19,12 @@ mod calls;
 #[path = "scenes/no_calls.rs"]
 mod calls;
 mod power;
+mod release;
 
 /// A ring, a pulse, a status: nothing of the door takes longer on an emulated processor unless it is broken.
 const SOON: Duration = Duration::from_secs(20);
 /// Long enough to hear what must not happen.
 const A_WHILE: Duration = Duration::from_secs(4);
-
-/// The default.
-const PULSE: Duration = Duration::from_secs(3);
-/// How far a pulse may be off, on a processor that others use too.
-const SLACK: Duration = Duration::from_millis(700);
-/// A second is promised for a board. The emulated processor, some forty times slower, shares it with others: what is asserted is
-/// that it happens without a new daemon, what is printed is how long it took.
-const KILLED_TO_SAFE: Duration = Duration::from_secs(10);
 
 /// A case: its name says what holds.
 pub struct Scene {
@@ -53,13 +46,17 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "the hub's unit of the package serves on loopback", act: hub_unit },
     Scene { name: "a hung daemon is killed by the watchdog and started again", act: watchdog },
     Scene { name: "the LEDs at the pins show the animation of every phase", act: led_frames },
-    Scene { name: "at rest the relay is without current", act: relay_at_rest },
-    Scene { name: "request to exit is a pulse of the right length", act: request_to_exit },
+    Scene { name: "at rest the relay is without current", act: release::relay_at_rest },
+    Scene { name: "request to exit is a pulse of the right length", act: release::request_to_exit },
     Scene {
         name: "a daemon killed within a pulse leaves the relay safe, without a new daemon",
-        act: killed_in_a_pulse,
+        act: release::killed_in_a_pulse,
     },
-    Scene { name: "a resident opens: relay, door contact, audit", act: resident_opens },
+    Scene { name: "a resident opens: relay, door contact, audit", act: release::resident_opens },
+    Scene {
+        name: "an opened enclosure is told, and no resident opens any more; request to exit does",
+        act: release::tampered,
+    },
     Scene { name: "a resident sees the door's picture and hears its tone", act: calls::test_sources },
     Scene { name: "vivid's picture and the loopback card's tone go through a call, both ways", act: calls::devices },
     Scene { name: "camera and sound card unbound in a call: it goes on, and they come back", act: calls::unplugged },
@@ -141,7 +138,7 @@ impl<'a> Stage<'a> {
 
     /// After a scene that failed: hands off the pins, and the station anew.
     pub fn recover(&mut self) -> anyhow::Result<()> {
-        for line in [BUTTON_1, BUTTON_2, DOOR_CONTACT, REQUEST_TO_EXIT] {
+        for line in [BUTTON_1, BUTTON_2, DOOR_CONTACT, REQUEST_TO_EXIT, TAMPER] {
             self.machine.pins.set(line, false)?;
         }
         self.machine.try_run(
@@ -431,102 +428,6 @@ fn led_frames(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
         frames += leds::follow(&leds::decode(&edges)?, &phases)?;
     }
     stage.figure("frames at the LEDs' pins, decoded and equal", frames.to_string());
-    Ok(None)
-}
-
-fn relay_at_rest(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
-    stage.machine.run("systemctl restart doorward")?;
-    stage.wait_for_hub()?;
-    let edges = stage.machine.pins.all(Duration::from_secs(1));
-    ensure!(!edges.iter().any(|edge| edge.line == RELAY && edge.high), "a start is no opening: {edges:?}");
-    let held = stage.machine.run("grep -h . /sys/kernel/debug/gpio 2>/dev/null || (mount -t debugfs none /sys/kernel/debug; cat /sys/kernel/debug/gpio)")?;
-    let line = held.lines().find(|line| line.contains("(RELAY")).context("the kernel knows the line")?;
-    ensure!(line.contains("out lo"), "the daemon holds it, low: {line}");
-    Ok(None)
-}
-
-fn request_to_exit(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
-    stage.machine.pins.clear();
-    let pressed = stage.press(REQUEST_TO_EXIT)?;
-    let on = stage.machine.pins.edge(RELAY, true, SOON)?;
-    let off = stage.machine.pins.edge(RELAY, false, SOON)?;
-    let length = off.at - on.at;
-    ensure!(length.abs_diff(PULSE) < SLACK, "the pulse is {length:?} long, not {PULSE:?}");
-    let more = stage.machine.pins.all(A_WHILE);
-    ensure!(!more.iter().any(|edge| edge.line == RELAY), "one press, one pulse: {more:?}");
-    stage.figure("request to exit on the pin to current in the relay", milliseconds(on.at - pressed));
-    stage.figure("length of the pulse (3 s by default)", milliseconds(length));
-    stage.machine.run("doorward audit verify && doorward audit show | grep -i exit")?;
-    Ok(None)
-}
-
-fn resident_opens(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
-    use doorward::signaling::client::Told;
-    use doorward::signaling::protocol::{DoorState, EventKind, NonceAnswer};
-    stage.press(BUTTON_1)?;
-    let (_, session) = stage.anna.rings(SOON)?;
-    let (handle, client) = (stage.house.handle.clone(), stage.anna.client.clone());
-    handle.block_on(client.accept(session))?;
-    // The door has to hear of it before it gives a nonce; who asks too early asks again.
-    let deadline = std::time::Instant::now() + SOON;
-    let nonce = loop {
-        client.ask_nonce(session);
-        let (_, answer) = stage.anna.hears("a nonce", SOON, |told| match told {
-            Told::Nonce { answer, .. } => Some(answer.clone()),
-            _ => None,
-        })?;
-        match answer {
-            NonceAnswer::Issued { nonce, .. } => break nonce,
-            NonceAnswer::Refused { reason } => {
-                ensure!(std::time::Instant::now() < deadline, "the door gives no nonce: {reason:?}");
-            }
-        }
-    };
-    stage.machine.pins.clear();
-    let asked = std::time::Instant::now();
-    handle.block_on(client.open(session, nonce.clone()))?;
-    let on = stage.machine.pins.edge(RELAY, true, SOON)?;
-    stage.machine.pins.set(DOOR_CONTACT, true)?;
-    let off = stage.machine.pins.edge(RELAY, false, SOON)?;
-    ensure!((off.at - on.at).abs_diff(PULSE) < SLACK, "the pulse is {:?} long", off.at - on.at);
-    stage.anna.event("that it is open", SOON, |event| {
-        matches!(event.event, EventKind::DoorContact { state: DoorState::Opened, .. }).then_some(())
-    })?;
-    // The same nonce once more is worth nothing.
-    handle.block_on(client.open(session, nonce))?;
-    stage
-        .anna
-        .event("a refusal", SOON, |event| matches!(event.event, EventKind::OpeningRefused { .. }).then_some(()))?;
-    stage.machine.pins.set(DOOR_CONTACT, false)?;
-    let more = stage.machine.pins.all(A_WHILE);
-    ensure!(!more.iter().any(|edge| edge.line == RELAY && edge.high), "one nonce, one pulse: {more:?}");
-    handle.block_on(client.end(session, None))?;
-    stage.rest()?;
-    let log = stage.machine.run("doorward audit verify && doorward audit show")?;
-    ensure!(log.contains("anna"), "the audit log names who opened: {log}");
-    stage.figure("open at the resident to current in the relay", milliseconds(on.at - asked));
-    Ok(None)
-}
-
-fn killed_in_a_pulse(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
-    // Nobody comes after it: what makes the relay safe is ExecStopPost=.
-    stage.machine.run(
-        "mkdir -p /run/systemd/system/doorward.service.d\n\
-         printf '[Service]\\nRestart=no\\n' > /run/systemd/system/doorward.service.d/alone.conf; systemctl daemon-reload",
-    )?;
-    let daemon = stage.machine.run("systemctl show -P MainPID doorward")?;
-    stage.machine.pins.clear();
-    stage.press(REQUEST_TO_EXIT)?;
-    stage.machine.pins.edge(RELAY, true, SOON)?;
-    // With the time that the emulated processor takes to do as it is told.
-    let killed = std::time::Instant::now();
-    stage.machine.run(&format!("kill -KILL {daemon}"))?;
-    let off = stage.machine.pins.edge(RELAY, false, SOON)?;
-    let took = off.at.saturating_duration_since(killed);
-    stage.figure("SIGKILL within a pulse to the relay's safe level", milliseconds(took));
-    ensure!(took < KILLED_TO_SAFE, "it took {took:?}");
-    stage.machine.run("rm -r /run/systemd/system/doorward.service.d; systemctl daemon-reload; systemctl reset-failed doorward; systemctl restart doorward")?;
-    stage.wait_for_hub()?;
     Ok(None)
 }
 
