@@ -169,14 +169,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Audit(arguments) => audit::command::run(&arguments),
         Command::Demo(arguments) => {
             logging::start("warn");
-            finish(block_on(demo::run(arguments, signals::stop())))
+            finish(block_on(async { demo::run(arguments, signals::stop()).await }))
         }
         Command::Check { files, hardware: false, watch_buttons: _ } => check(&files),
         Command::Check { files, hardware: true, watch_buttons } => check_hardware(files, watch_buttons),
         Command::RelaySafe { config } => finish(door::relay_safe(&config)),
         Command::OutOfOrder { config } => {
             logging::start("warn");
-            finish(block_on(door::out_of_order(&config, signals::stop())))
+            finish(block_on(async { door::out_of_order(&config, signals::stop()).await }))
         }
         Command::Status { json, last_call: true, socket } => ask(&socket.path, &Question::LastCall, |answer| {
             if let Answer::LastCall(call) = answer {
@@ -240,11 +240,11 @@ fn run_door(path: &Path) -> ExitCode {
     }))
 }
 
-/// Asks the running station.
 fn to_json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string_pretty(value).expect("an answer holds only words and numbers")
 }
 
+/// Asks the running station.
 fn ask(socket: &Path, question: &Question, show: impl FnOnce(&Answer)) -> ExitCode {
     match control::ask(socket, question) {
         Ok(Answer::Refused(why)) => {
