@@ -8,13 +8,14 @@ TEST := $(shell command -v cargo-nextest >/dev/null && echo "nextest run --no-fa
 # Pinned: what is built today is built the same next year.
 CARGO_DEB := 3.8.0
 
-.PHONY: help demo demo-lan test test-quick soak-hub test-hardware browser-modules bench check fuzz manual deb deb-arm64 deb-armhf test-packages test-packages-quick
+.PHONY: help demo demo-lan test test-quick soak-calls soak-hub test-hardware browser-modules bench check fuzz manual deb deb-arm64 deb-armhf test-packages test-packages-quick
 
 help:
 	@echo "make demo        hub, simulated door and app on this machine: installs what is missing, builds, runs"
 	@echo "make demo-lan    the same for a phone in the same network, with a certificate it makes"
 	@echo "make test        installs what is missing and runs every test"
 	@echo "make test-quick  the tests that need neither GStreamer nor a browser"
+	@echo "make soak-calls  a million lives of doors, hub and phones on made-up time (some minutes)"
 	@echo "make soak-hub    the hub with a crowd of 8,000, half-finished handshakes by the thousand, floods (some minutes)"
 	@echo "make test-hardware  the arm64 package in a virtual machine with the kernel's real drivers (as root; the first time long)"
 	@echo "make deb         Debian packages of station and hub for this machine, in target/debian"
@@ -46,6 +47,10 @@ test-quick:
 	@cargo $(TEST) --no-default-features
 
 # As many as a large building has. Every socket has both its ends on this machine.
+soak-calls:
+	@.ci/setup build
+	@DOORWARD_SIM_RUNS=1000000 cargo test --no-default-features --release --test simulation
+
 soak-hub:
 	@.ci/setup build
 	@ulimit -n "$$(ulimit -Hn)"; DOORWARD_CROWD=8000 cargo test --no-default-features --release --test hub_crowd -- --nocapture --test-threads=1
@@ -68,14 +73,14 @@ manual:
 	@.ci/setup build
 	@cargo run --quiet --no-default-features --example manual -- target/manual
 
-# For a PC: half a megabyte of relocations in a tenth of the space; Debian 12's C library is the first that reads them.
-deb: export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS := -C link-arg=-Wl,-z,pack-relative-relocs
-
-# Two packages, two builds: the hub's has no GStreamer in it.
+# Two packages, two builds: the hub's has no GStreamer in it. The flags are those of cross/build, which says why.
 deb: manual
 	@cargo-deb --version 2>/dev/null | grep -qx '$(CARGO_DEB)' || cargo install --quiet --locked --version '$(CARGO_DEB)' cargo-deb
-	@cargo deb --quiet --locked --profile firmware --no-strip --output target/debian/
-	@cargo deb --quiet --locked --profile firmware --no-strip --variant hub --output target/debian/
+	@host=$$(rustc -vV | sed -n 's/^host: //p'); flags='-C force-unwind-tables=no'; \
+	case "$$host" in x86_64-*) flags="$$flags -C link-arg=-Wl,-z,pack-relative-relocs" ;; esac; \
+	export "CARGO_TARGET_$$(echo "$$host" | tr 'a-z-' 'A-Z_')_RUSTFLAGS=$$flags"; \
+	cargo deb --quiet --locked --profile firmware --no-strip --target "$$host" --output target/debian/ && \
+	cargo deb --quiet --locked --profile firmware --no-strip --target "$$host" --variant hub --output target/debian/
 	@ls -l target/debian/*.deb
 
 deb-arm64 deb-armhf: manual
