@@ -40,6 +40,9 @@ async function closeApp(one) {
   const before = gone();
   await one.page.close();
   await until('the hub knows that the app is closed', () => gone() > before, PATIENCE);
+  // The browser takes it from the worker's list of windows a little later.
+  const windows = () => one.worker.evaluate(async () => (await self.clients.matchAll({ type: 'window', includeUncontrolled: true })).length);
+  await until('the service worker knows it, too', async () => (await windows()) === 0, PATIENCE);
 }
 
 /** The push service hands a message over to the browser. */
