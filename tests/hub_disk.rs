@@ -21,8 +21,8 @@ use serde_json::json;
 const ROUNDS: u32 = 100;
 
 /// The databases of a state directory.
-fn files(state: &Path) -> [PathBuf; 3] {
-    ["calls.sqlite", "directory.sqlite", "audit.sqlite"].map(|file| state.join(file))
+fn files(state: &Path) -> [PathBuf; 4] {
+    ["calls.sqlite", "directory.sqlite", "audit.sqlite", "trail.sqlite"].map(|file| state.join(file))
 }
 
 /// Every call of the log, in order, with its entries.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use doorward::audit::{Chain, Event, Verifier};
 use doorward::config::hub::HubConfig;
 use doorward::hub::administration::Administration;
+use doorward::hub::trail::Trail;
 use doorward::hub::{audit, backup};
 use doorward::ids::{BootId, Uid};
 use doorward::moment::Moment;
@@ -100,11 +101,25 @@ async fn a_backup_of_a_running_hub_brings_everything_back() {
     }
 }
 
+/// Keeps an address at a push service for a device, as a hub that wakes phones does.
+fn subscribe(state: &Path, device: &str) -> String {
+    let endpoint = format!("https://push.test.net/{device}");
+    let connection = rusqlite::Connection::open(state.join("directory.sqlite")).expect("a database");
+    let sql = "INSERT INTO subscriptions (device_id, endpoint, key, auth) VALUES (?1, ?2, zeroblob(65), zeroblob(16))";
+    connection.execute(sql, [device, &endpoint]).expect("the device is there");
+    endpoint
+}
+
 #[tokio::test]
 async fn who_is_erased_is_in_no_record_and_the_chain_holds() {
     let mut house = House::new().await;
     let (front, anna, ben) = (house.device("front"), house.device("anna"), house.device("ben"));
-    house.settle(&ben).await;
+    let tablet = house.device("anna");
+    house.settle(&tablet).await;
+    // What she did herself, with a device that is gone; and where she is woken.
+    assert_eq!(tablet.put("/v1/me/rules", json!({ "doNotDisturb": false }).to_string()).await.0, 200);
+    assert_eq!(tablet.delete("/v1/me/device").await.0, 204);
+    let endpoint = subscribe(house.state.path(), anna.id.as_str());
     let (mut door, mut phone) = (front.connect().await, anna.connect().await);
     let talk = async || {
         let session = front.initiate("group", "flat-1").await.expect("it may").session_id;
@@ -145,8 +160,15 @@ async fn who_is_erased_is_in_no_record_and_the_chain_holds() {
     for name in ["audit.sqlite", "directory.sqlite", "trail.sqlite"] {
         let bytes = std::fs::read(house.state.path().join(name)).expect("it is there");
         let text = String::from_utf8_lossy(&bytes);
-        assert!(!text.contains("Anna") && !text.contains(anna.id.as_str()), "{name}");
+        for word in ["Anna", anna.id.as_str(), tablet.id.as_str(), &endpoint] {
+            assert!(!text.contains(word), "{word} in {name}");
+        }
     }
+    let trail = Trail::open(house.state.path(), Duration::from_secs(3600)).and_then(|trail| trail.page(None, 500));
+    let trail = trail.expect("readable");
+    let by_herself = format!("device {pseudonym}");
+    assert!(trail.iter().any(|note| note.actor == by_herself && note.action == "rulesSet"), "{trail:?}");
+    assert!(trail.iter().any(|note| note.actor == "command line" && note.action == "residentAdded"), "{trail:?}");
     assert!(house.administration().erase_resident(&word("front")).is_err(), "a door is no resident");
 }
 

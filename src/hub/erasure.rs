@@ -129,27 +129,42 @@ fn copies(state: &Path, erased: &Erased) -> Result<usize, StoreError> {
     Ok(found)
 }
 
-/// Subjects of notes are words: theirs is replaced wherever it stands alone.
+/// Subjects of notes are words: theirs is replaced wherever it stands alone. Who did something is them if it was their device.
 fn notes(state: &Path, erased: &Erased) -> Result<usize, StoreError> {
     let mut connection = store::open(&trail::path(state), Commit::Awaited, &trail::MIGRATIONS)?;
     let transaction = connection.transaction()?;
-    let subjects: Vec<(i64, String)> = transaction
-        .prepare("SELECT id, subject FROM notes")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+    let notes: Vec<(i64, String, String)> = transaction
+        .prepare("SELECT id, actor, subject FROM notes")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<Result<_, _>>()?;
+    let devices = devices(&transaction, erased)?;
     let mut found = 0;
-    for (id, subject) in subjects {
-        let theirs = |word| word == erased.uid.as_str() || erased.devices.iter().any(|device| device.as_str() == word);
+    for (id, actor, subject) in notes {
+        let theirs = |word: &str| word == erased.uid.as_str() || devices.contains(word);
         let word = |word| if theirs(word) { erased.pseudonym.as_str() } else { word };
-        let without = subject.split(' ').map(word).collect::<Vec<_>>().join(" ");
-        if without != subject {
-            transaction.execute("UPDATE notes SET subject = ?2 WHERE id = ?1", params![id, without])?;
+        let new_subject = subject.split(' ').map(word).collect::<Vec<_>>().join(" ");
+        let did = actor.strip_prefix("device ").is_some_and(|device| devices.contains(device));
+        let new_actor = if did { format!("device {}", erased.pseudonym) } else { actor.clone() };
+        if (&new_actor, &new_subject) != (&actor, &subject) {
+            let sql = "UPDATE notes SET actor = ?2, subject = ?3 WHERE id = ?1";
+            transaction.execute(sql, params![id, new_actor, new_subject])?;
             found += 1;
         }
     }
     transaction.commit()?;
     settle(&connection)?;
     Ok(found)
+}
+
+/// Their devices: those of the directory, and those they had before, of which only the notes of their coming know.
+fn devices(trail: &Connection, erased: &Erased) -> Result<BTreeSet<String>, StoreError> {
+    let came: Vec<String> = trail
+        .prepare("SELECT subject FROM notes WHERE action IN ('deviceAdded', 'deviceAdmitted')")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let came = came.iter().filter_map(|subject| subject.split_once(" of "));
+    let theirs = came.filter(|(_, owner)| *owner == erased.uid.as_str()).map(|(device, _)| device.to_owned());
+    Ok(theirs.chain(erased.devices.iter().map(ToString::to_string)).collect())
 }
 
 /// What was overwritten does not stay behind in free pages or in the log beside the file.
