@@ -12,6 +12,7 @@ use doorward::config::Configuration as _;
 use doorward::config::door::DoorConfig;
 use doorward::config::hub::{HubConfig, TlsTable};
 use doorward::hub::sessions::{Sessions, TOKEN_LIFETIME};
+use doorward::hub::trail::Trail;
 use doorward::ids::{PeerId, SessionId};
 use doorward::moment::Moment;
 use doorward::signaling::enrolment;
@@ -572,4 +573,20 @@ async fn s26_who_asks_too_much_waits_and_nobody_else_does() {
     // Each of her devices keeps to its own limit; together they are more than one user may.
     assert!(flood(&annas.iter().collect::<Vec<_>>(), 55).await > 0);
     assert_eq!(carl.post("/v1/calls", "{}").await.0, 400, "another user's requests are read");
+    // It stands in the audit trail, once each, with the user.
+    let noted = async {
+        loop {
+            let trail = Trail::open(house.state.path(), Duration::from_hours(1)).expect("it is there");
+            let notes = trail.page(None, 500).expect("readable").into_iter();
+            let notes = notes.filter(|note| note.action == "rateLimited").map(|note| (note.actor, note.subject));
+            let notes: Vec<_> = notes.collect();
+            let of = |device: &Device, uid: &str| (format!("device {}", device.id), uid.to_owned());
+            if notes.contains(&of(&front, "front")) && annas.iter().any(|anna| notes.contains(&of(anna, "anna"))) {
+                return notes;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let noted = timeout(DEADLINE, noted).await.expect("both are noted");
+    assert!(noted.len() <= 5, "{noted:?}");
 }

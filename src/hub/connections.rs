@@ -35,7 +35,7 @@ impl Connection {
     fn push(&mut self, id: ConnectionId, outgoing: Outgoing, metrics: &Metrics) {
         let Some(outbox) = &self.outbox else { return };
         if outbox.push(outgoing).is_err() {
-            debug!(device = %self.device, connection = id.0, "connection too slow or closed");
+            debug!(device_id = %self.device, connection = id.0, "connection too slow or closed");
             self.outbox = None;
             metrics.closed_slow();
         }

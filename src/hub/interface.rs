@@ -72,8 +72,8 @@ struct Limits {
     accounts: Buckets<Uid>,
     /// Requests below `/v1/admin`, by administrator: a script that adds two thousand flats is no flood.
     administrators: Buckets<AdministratorId>,
-    /// Notes in the audit trail, by address: a flood of wrong words must not become a flood of notes.
-    notes: Buckets<IpAddr>,
+    /// Notes in the audit trail, by who and what: a flood must not become a flood of notes.
+    notes: Buckets<(String, Action)>,
     /// Pairing codes and enrolment tokens.
     guesses: Guesses,
 }
@@ -127,21 +127,24 @@ impl Interface {
 
     fn wrong_credential(&self, address: IpAddr, refusal: Refusal) -> Refusal {
         let taken = self.limits().logins.take(clock::now(), address);
-        self.note(address, Action::CredentialRefused, String::new());
+        self.note(Actor::Address(address), Action::CredentialRefused, String::new());
         match taken {
             Ok(()) => {
                 info!("a credential was refused");
                 refusal
             }
             // Silent: a flood of logins must not become a flood of log lines.
-            Err(wait) => too_many("too many wrong credentials from this address", wait),
+            Err(wait) => {
+                self.note(Actor::Address(address), Action::RateLimited, "wrong credentials".to_owned());
+                too_many("too many wrong credentials from this address", wait)
+            }
         }
     }
 
-    /// Into the audit trail, once a minute for each address.
-    fn note(&self, address: IpAddr, action: Action, subject: String) {
-        if self.limits().notes.take(clock::now(), address).is_ok() {
-            self.trail.note_soon(Actor::Address(address), action, subject);
+    /// Into the audit trail, each once a minute.
+    fn note(&self, actor: Actor, action: Action, subject: String) {
+        if self.limits().notes.take(clock::now(), (actor.to_string(), action)).is_ok() {
+            self.trail.note_soon(actor, action, subject);
         }
     }
 
@@ -163,6 +166,15 @@ impl Interface {
     /// It sent too many.
     pub fn count_verb(&self, device: &DeviceId) -> Result<(), Refusal> {
         let account = self.handle.directory().devices.get(device).map(|device| device.uid.clone());
+        let taken = self.take_verb(device, account.clone());
+        if taken.is_err() {
+            let subject = account.map(|account| account.to_string()).unwrap_or_default();
+            self.note(Actor::Device(device.clone()), Action::RateLimited, subject);
+        }
+        taken
+    }
+
+    fn take_verb(&self, device: &DeviceId, account: Option<Uid>) -> Result<(), Refusal> {
         let (now, mut limits) = (clock::now(), self.limits());
         let of_device = limits.verbs.take(now, device.clone());
         of_device.map_err(|wait| too_many("too many requests of this device", wait))?;
@@ -176,6 +188,9 @@ impl Interface {
     /// They asked too much.
     pub fn count_administration(&self, id: &AdministratorId) -> Result<(), Refusal> {
         let taken = self.limits().administrators.take(clock::now(), id.clone());
+        if taken.is_err() {
+            self.note(Actor::Administrator(id.clone()), Action::RateLimited, String::new());
+        }
         taken.map_err(|wait| too_many("too many requests of this administrator", wait))
     }
 

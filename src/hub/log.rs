@@ -409,7 +409,7 @@ fn read_entries(connection: &Connection, boot: &str, now: Moment) -> Result<Vec<
         match serde_json::from_str::<Entry>(row.get_ref(3)?.as_str()?) {
             Ok(entry) => entries.push((moment, entry)),
             Err(error) => {
-                error!(session, %error, "an entry of the log cannot be read, its call is dropped");
+                error!(session_id = session, %error, "an entry of the log cannot be read, its call is dropped");
                 broken.push(session);
             }
         }

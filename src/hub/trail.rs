@@ -56,7 +56,7 @@ impl fmt::Display for Actor {
 }
 
 /// What was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Action {
     /// An administrator was added; theirs is the subject.
@@ -93,6 +93,8 @@ pub enum Action {
     MemberRemoved,
     /// A pairing code was made.
     PairingMade,
+    /// Somebody asked, or showed wrong credentials, more often than anybody may. Of a device, its user is the subject.
+    RateLimited,
     /// A resident was added.
     ResidentAdded,
     /// A resident was removed, and what was known of them.

@@ -78,14 +78,14 @@ impl Switchboard {
     }
 
     fn answered(&mut self, session_id: SessionId, change: Change) -> Result<VerbAnswer, Refusal> {
-        let initiates = matches!(change, Change::Initiate(_));
+        let worth_a_line = line(&change);
         let answer = self.append(session_id, change);
         let answer = answer.unwrap_or_else(|| Err(Refusal::new(ErrorCode::ErrInternal, "the exchange gave no answer")));
-        if let Ok(call) = &answer
-            && initiates
+        if let (Ok(call), Some((message, by))) = (&answer, worth_a_line)
             && call.session_id == session_id
         {
-            info!(%session_id, initiator = %call.initiator.uid, receiver = %call.receiver, "call initiated");
+            let (door, receiver, status) = (&call.door, &call.receiver, call.status);
+            info!(%session_id, %door, %receiver, uid = %by.uid, device_id = %by.device_id, ?status, "{message}");
         }
         answer.map(VerbAnswer::Call)
     }
@@ -137,6 +137,18 @@ impl Switchboard {
                 .map(|server| server.offer(clock::wall(), &leg.device_id))
                 .collect(),
         }))
+    }
+}
+
+/// What the journal says of a verb that was done, and who did it: enough to follow a call. Verbs of the door about itself, and
+/// `end`, which the end of the call tells, are not worth a line.
+fn line(change: &Change) -> Option<(&'static str, Leg)> {
+    match change {
+        Change::Initiate(initiation) => Some(("call initiated", initiation.initiator.clone())),
+        Change::Accept { leg, .. } => Some(("call answered", leg.clone())),
+        Change::Reject { leg, .. } => Some(("call refused", leg.clone())),
+        Change::Open { leg, .. } => Some(("opening asked", leg.clone())),
+        _other => None,
     }
 }
 
