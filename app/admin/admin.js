@@ -20,6 +20,8 @@ const WORDS = [['doors', 'Doors'], ['residents', 'Residents'], ['calls', 'Calls'
 
 export class Admin {
   rest = new Rest(sessionStorage.getItem(KEY) ?? '');
+  /** What is looked for among residents, devices and groups. */
+  find = '';
   /** @type {ScreenName} */
   #screen = 'doors';
   #main = h('main', {});

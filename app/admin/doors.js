@@ -1,7 +1,7 @@
 // The doors: whether they are there, their last call, whom they ring and who may open them.
 
 import { h } from '../elements.js';
-import { button, choice, dialog, field, form, presence, sureButton, time } from './parts.js';
+import { button, dialog, field, form, lateChoice, presence, sureButton, time } from './parts.js';
 
 /**
  * @import { Admin } from './admin.js'
@@ -30,20 +30,24 @@ function card(admin, directory, door) {
     ? h('p', {}, 'Last call ', time(lastCall.initiatedAt), `: ${lastCall.receiverName}, ${lastCall.status}`)
     : h('p', { class: 'hint' }, 'No call yet');
   const rung = new Set(door.receivers.map(({ receiverType, receiver }) => `${receiverType}s/${receiver}`));
-  /** @type {[string, string][]} */
-  const others = [
-    ...directory.groups.map(({ guid, name }) => /** @type {[string, string]} */ ([`groups/${guid}`, name])),
-    ...directory.residents.map((one) => /** @type {[string, string]} */ ([`users/${one.uid}`, one.name])),
-  ];
-  const free = others.filter(([key]) => !rung.has(key));
-  const add = form(`Ring more from ${door.name}`, [choice('whom', 'May also ring', free)], 'Allow', ({ whom }) =>
+  /** @returns {[string, string][]} */
+  const others = () => [...directory.groups.map(({ guid, name }) => named(`groups/${guid}`, name)), ...directory.residents.map((one) => named(`users/${one.uid}`, one.name))];
+  const free = () => others().filter(([key]) => !rung.has(key));
+  const add = form(`Ring more from ${door.name}`, [lateChoice('whom', 'May also ring', free)], 'Allow', ({ whom }) =>
     void admin.does(() => admin.rest.put(`doors/${uid}/${whom}`)));
   return h('article', { class: 'card', 'data-door': uid },
     h('header', {}, h('h2', {}, door.name), h('code', {}, uid), presence(door.online)), last,
-    h('ul', {}, ...door.receivers.map((one) => receiverRow(admin, directory, door, one))), free.length ? add : null,
+    h('ul', {}, ...door.receivers.map((one) => receiverRow(admin, directory, door, one))), add,
     h('footer', {}, button('Enrol a station', () => void enrol(admin, door)),
       sureButton('Remove', door.name, () => void admin.does(() => admin.rest.remove(`doors/${uid}`)))));
 }
+
+/**
+ * @param {string} key
+ * @param {string} name
+ * @returns {[string, string]}
+ */
+const named = (key, name) => [key, name];
 
 /**
  * @param {Admin} admin
@@ -52,10 +56,10 @@ function card(admin, directory, door) {
  * @param {Receiver} one
  */
 function receiverRow(admin, directory, door, { receiverType, receiver, opens }) {
-  const named = receiverType === 'group'
+  const known = receiverType === 'group'
     ? directory.groups.find(({ guid }) => guid === receiver)?.name
     : directory.residents.find(({ uid }) => uid === receiver)?.name;
-  const name = named ?? receiver;
+  const name = known ?? receiver;
   const path = `doors/${door.uid}/${receiverType}s/${receiver}`;
   const box = h('input', { type: 'checkbox', checked: opens, onchange: () => void admin.does(() => admin.rest.put(path, { opens: box.checked })) });
   return h('li', {}, h('span', {}, `rings ${name}`), h('label', { class: 'opens' }, box, 'may open'),

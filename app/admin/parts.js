@@ -4,6 +4,8 @@ import { h } from '../elements.js';
 
 /** Between the first and the second touch of what cannot be undone. */
 const SURE_MS = 4000;
+/** Rows of a list that are drawn: of two thousand flats nobody looks at more, but finds the one. */
+const MOST_ROWS = 100;
 
 const when = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium' });
 
@@ -71,6 +73,24 @@ export function table(heads, rows, empty) {
 }
 
 /**
+ * The entries of a list that fit what is looked for, as many as one looks at.
+ * @template Entry
+ * @param {string[]} heads
+ * @param {Entry[]} entries
+ * @param {string} word what is looked for
+ * @param {(entry: Entry) => string[]} texts what it may stand in
+ * @param {(entry: Entry) => (Node | string)[]} cells
+ * @param {string} empty
+ */
+export function found(heads, entries, word, texts, cells, empty) {
+  const sought = word.trim().toLowerCase();
+  const fit = sought ? entries.filter((entry) => texts(entry).some((text) => text.toLowerCase().includes(sought))) : entries;
+  const more = fit.length - MOST_ROWS;
+  return h('div', {}, table(heads, fit.slice(0, MOST_ROWS).map(cells), sought ? 'Nothing that fits' : empty),
+    more > 0 ? h('p', { class: 'hint' }, `${more} more: find them above`) : null);
+}
+
+/**
  * A form of one line. Its values are given to `sent`, by name.
  * @param {string} title
  * @param {(HTMLInputElement | HTMLSelectElement)[]} fields each with its label as `title`
@@ -105,6 +125,23 @@ export function field(name, title, more = {}) {
 export function choice(name, title, options, chosen = '') {
   const made = options.map(([value, word]) => h('option', { value, selected: value === chosen }, word));
   return h('select', { name, title }, ...made);
+}
+
+/**
+ * One of many, of which the page has many: the options come when somebody is about to choose.
+ * @param {string} name
+ * @param {string} title
+ * @param {() => [string, string][]} options value and word
+ */
+export function lateChoice(name, title, options) {
+  const select = h('select', { name, title, required: true }, h('option', { value: '' }, 'choose …'));
+  let isFilled = false;
+  const fill = () => {
+    if (!isFilled) select.append(...options().map(([value, word]) => h('option', { value }, word)));
+    isFilled = true;
+  };
+  for (const event of ['pointerdown', 'focus']) select.addEventListener(event, fill);
+  return select;
 }
 
 /**

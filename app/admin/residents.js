@@ -1,7 +1,7 @@
 // Residents, their groups and their phones: pairing codes, revocation.
 
 import { h } from '../elements.js';
-import { button, choice, dialog, field, form, presence, sureButton, table, time } from './parts.js';
+import { button, choice, dialog, field, form, found, lateChoice, presence, sureButton, time } from './parts.js';
 
 /**
  * @import { Admin } from './admin.js'
@@ -19,12 +19,33 @@ export function residentsScreen(admin, directory) {
     ({ uid, name, group }) => void admin.does(() => admin.rest.put(`residents/${encodeURIComponent(uid ?? '')}`, { name, groups: group ? [group] : [] })));
   const addGroup = form('New group', [field('guid', 'Short name'), field('name', 'Name')], 'Add group',
     ({ guid, name }) => void admin.does(() => admin.rest.put(`groups/${encodeURIComponent(guid ?? '')}`, { name })));
-  return h('section', {}, h('h1', { tabIndex: -1 }, 'Residents'),
-    table(['Name', 'Short name', 'Groups', 'Phones', ''], directory.residents.map((one) => residentRow(admin, directory, one)), 'Nobody yet'), add,
-    h('h2', {}, 'Devices'),
-    table(['Device', 'Of', 'Since', 'State', ''], directory.devices.map((device) => deviceRow(admin, device)), 'None yet'),
-    h('h2', {}, 'Groups'),
-    table(['Name', 'Short name', 'Members', ''], directory.groups.map((group) => groupRow(admin, directory, group)), 'None yet'), addGroup);
+  const [residents, devices, ofGroups] = [h('div', {}), h('div', {}), h('div', {})];
+  const draw = () => {
+    const { find } = admin;
+    residents.replaceChildren(found(['Name', 'Short name', 'Groups', 'Phones', ''], directory.residents, find,
+      (one) => [one.name, one.uid, ...groupNames(directory, one)], (one) => residentRow(admin, directory, one), 'Nobody yet'));
+    devices.replaceChildren(found(['Device', 'Of', 'Since', 'State', ''], directory.devices, find,
+      ({ name, deviceId, uid }) => [name, deviceId, uid], (device) => deviceRow(admin, device), 'None yet'));
+    ofGroups.replaceChildren(found(['Name', 'Short name', 'Members', ''], directory.groups, find,
+      ({ name, guid, members }) => [name, guid, ...members], (group) => groupRow(admin, directory, group), 'None yet'));
+  };
+  /** @param {Event} event */
+  const oninput = (event) => {
+    admin.find = /** @type {HTMLInputElement} */ (event.target).value;
+    draw();
+  };
+  const find = h('input', { type: 'search', name: 'find', value: admin.find, autocomplete: 'off', oninput });
+  draw();
+  return h('section', {}, h('h1', { tabIndex: -1 }, 'Residents'), h('label', { class: 'find' }, 'Find', find), residents, add,
+    h('h2', {}, 'Devices'), devices, h('h2', {}, 'Groups'), ofGroups, addGroup);
+}
+
+/**
+ * @param {Directory} directory
+ * @param {Resident} one
+ */
+function groupNames(directory, one) {
+  return one.groups.map((guid) => directory.groups.find((group) => group.guid === guid)?.name ?? guid);
 }
 
 /**
@@ -33,7 +54,7 @@ export function residentsScreen(admin, directory) {
  * @param {Resident} one
  */
 function residentRow(admin, directory, one) {
-  const names = one.groups.map((guid) => directory.groups.find((group) => group.guid === guid)?.name ?? guid);
+  const names = groupNames(directory, one);
   const phones = directory.devices.filter(({ uid }) => uid === one.uid).length;
   return [one.name, h('code', {}, one.uid), names.join(', ') || '–', h('span', {}, `${phones} · `, presence(one.online)), h('span', { class: 'acts' },
     button('Pair a phone', () => void pair(admin, one)),
@@ -55,15 +76,15 @@ function deviceRow(admin, device) {
  * @param {Group} group
  */
 function groupRow(admin, directory, group) {
-  /** @type {[string, string][]} */
-  const others = directory.residents.filter(({ uid }) => !group.members.includes(uid)).map(({ uid, name }) => [uid, name]);
+  /** @returns {[string, string][]} */
+  const others = () => directory.residents.filter(({ uid }) => !group.members.includes(uid)).map(({ uid, name }) => [uid, name]);
   const path = `groups/${group.guid}`;
   const members = group.members.map((uid) => {
     const name = directory.residents.find((one) => one.uid === uid)?.name ?? uid;
     return h('li', {}, name, ' ', sureButton('Take out', `${name} of ${group.name}`, () => void admin.does(() => admin.rest.remove(`${path}/members/${uid}`))));
   });
-  const add = form(`Into ${group.name}`, [choice('uid', 'Also', others)], 'Put in', ({ uid }) => void admin.does(() => admin.rest.put(`${path}/members/${uid}`)));
-  return [group.name, h('code', {}, group.guid), h('div', {}, h('ul', {}, ...members), others.length ? add : null),
+  const add = form(`Into ${group.name}`, [lateChoice('uid', 'Also', others)], 'Put in', ({ uid }) => void admin.does(() => admin.rest.put(`${path}/members/${uid}`)));
+  return [group.name, h('code', {}, group.guid), h('div', {}, h('ul', {}, ...members), add),
     sureButton('Remove', group.name, () => void admin.does(() => admin.rest.remove(path)))];
 }
 

@@ -1,13 +1,14 @@
-//! What a hub with a large building costs, and how fast it is: memory per idle device, fan-out of a ring, whole calls, and
-//! everybody's return after a restart. The generator is this process; beside it nats-server, where that is installed.
+//! What a hub with a large building costs, and how fast it is: memory per idle device, fan-out of a ring, whole calls, a
+//! flood from one door, and everybody's return after a restart. The generator is this process; beside it nats-server, where that is installed.
 //!
-//! `cargo bench --no-default-features --bench hub_load`, or with one of `memory fan-out calls restart`, and `small` for a
+//! `cargo bench --no-default-features --bench hub_load`, or with one of `memory fan-out calls flood restart`, and `small` for a
 //! quick look. With root it opens as many sockets as it needs; else as many as the shell allows.
 
 mod building;
 mod calls;
 mod fan_out;
 mod figures;
+mod flood;
 mod memory;
 mod nats;
 mod restart;
@@ -42,6 +43,9 @@ fn main() {
         }
         if wanted("calls") {
             calls::print(if small { 3200 } else { 16_000 }).await;
+        }
+        if wanted("flood") {
+            flood::print().await;
         }
         if wanted("restart") {
             restart::print(if small { 500 } else { 8000 }).await;

@@ -111,12 +111,22 @@ test('a house is run from the page', async () => {
   await door.locator('li').filter({ hasText: 'Flat 1' }).getByLabel('may open').uncheck();
   await screenshot(page, 'admin-doors');
   await button(page, 'Residents').click();
+  // Of many one finds the one; and what was looked for stays when something changed.
+  await page.getByLabel('Find').fill('DORA');
+  await row(page, 'clara').first().waitFor({ state: 'hidden' });
+  await row(page, 'dora').first().waitFor();
   const device = row(page, 'dora').filter({ has: page.getByText('● online') }).last();
   await device.getByRole('button', { name: /^Revoke/ }).click();
   await device.getByRole('button', { name: /^Really revoke/ }).click();
   await phone.page.getByLabel('Pairing code').waitFor();
   await button(page, 'Doors').click();
   assert.equal(await door.locator('li').filter({ hasText: 'Flat 1' }).getByLabel('may open').isChecked(), false);
+  // And it may ring one more, from the list that is filled when somebody chooses.
+  const whom = door.getByLabel('May also ring');
+  await whom.focus();
+  await whom.selectOption('users/anna');
+  await door.getByRole('button', { name: 'Allow' }).click();
+  await door.locator('li').filter({ hasText: 'rings Anna' }).waitFor();
   await button(page, 'Log out').click();
   await page.reload();
   await page.getByLabel('Administrator’s credential').waitFor();
@@ -128,5 +138,24 @@ test('the page can be used on a phone', async () => {
   await row(page, 'anna').getByRole('button', { name: 'Pair a phone' }).waitFor();
   const wide = await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
   assert.equal(wide, false, 'nothing sticks out');
+  const tabs = await page.locator('.tab').evaluateAll((tabs) => new Set(tabs.map((tab) => tab.getBoundingClientRect().top)).size);
+  assert.equal(tabs, 1, 'the screens stand in one row');
   await screenshot(page, 'admin-phone');
+});
+
+test('a building with two thousand flats can be looked at', async () => {
+  const page = await administrator();
+  const directory = await (await page.request.get(`${house.address}/v1/admin/directory`, { headers: { authorization: `Bearer ${await page.evaluate(() => sessionStorage.getItem('doorward-administrator'))}` } })).json();
+  const flats = Array.from({ length: 2000 }, (_, at) => at);
+  directory.groups.push(...flats.map((at) => ({ guid: `home-${at}`, name: `Home ${at}`, joinable: false, members: [`guest-${at}`] })));
+  directory.residents.push(...flats.map((at) => ({ uid: `guest-${at}`, name: `Guest ${at}`, groups: [`home-${at}`], online: false })));
+  await page.route('**/v1/admin/directory', (route) => route.fulfill({ json: directory }));
+  await button(page, 'Residents').click();
+  await page.getByText('1903 more: find them above').waitFor();
+  const nodes = await page.evaluate(() => document.querySelectorAll('*').length);
+  assert.ok(nodes < 8000, `${nodes} elements`);
+  await page.getByLabel('Find').fill('home 1999');
+  await row(page, 'guest-1999').first().waitFor();
+  assert.equal(await page.locator('table').first().locator('tbody tr').count(), 1);
+  await screenshot(page, 'admin-many');
 });
