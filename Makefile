@@ -76,7 +76,7 @@ manual:
 # Two packages, two builds: the hub's has no GStreamer in it. The flags are those of cross/build, which says why.
 deb: manual
 	@cargo-deb --version 2>/dev/null | grep -qx '$(CARGO_DEB)' || cargo install --quiet --locked --version '$(CARGO_DEB)' cargo-deb
-	@host=$$(rustc -vV | sed -n 's/^host: //p'); flags='-C force-unwind-tables=no'; \
+	@host=$$(rustc -vV | sed -n 's/^host: //p'); flags='-C link-arg=-Wl,-T,$(CURDIR)/cross/no-unwinding.ld -C link-arg=-Wl,--no-eh-frame-hdr'; \
 	case "$$host" in x86_64-*) flags="$$flags -C link-arg=-Wl,-z,pack-relative-relocs" ;; esac; \
 	export "CARGO_TARGET_$$(echo "$$host" | tr 'a-z-' 'A-Z_')_RUSTFLAGS=$$flags"; \
 	cargo deb --quiet --locked --profile firmware --no-strip --target "$$host" --output target/debian/ && \
