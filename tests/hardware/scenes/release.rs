@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
-use doorward::ids::SessionId;
+use anyhow::{Context as _, ensure};
+use doorward::ids::{Nonce, SessionId};
+use doorward::redacted::Redacted;
 use doorward::signaling::client::Told;
 use doorward::signaling::protocol::{DoorNotice, DoorState, EventKind, NonceAnswer, OpeningRefusal};
 
@@ -54,10 +55,7 @@ pub fn resident_opens(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
     let (_, session) = stage.anna.rings(SOON)?;
     let (handle, client) = (stage.house.handle.clone(), stage.anna.client.clone());
     handle.block_on(client.accept(session))?;
-    let nonce = match ask_nonce(stage, session)? {
-        NonceAnswer::Issued { nonce, .. } => nonce,
-        NonceAnswer::Refused { reason } => bail!("the door gives no nonce: {reason:?}"),
-    };
+    let nonce = issued(stage, session)?;
     stage.machine.pins.clear();
     let asked = Instant::now();
     handle.block_on(client.open(session, nonce.clone()))?;
@@ -121,9 +119,14 @@ pub fn tampered(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
     let (_, session) = stage.anna.rings(SOON)?;
     let (handle, client) = (stage.house.handle.clone(), stage.anna.client.clone());
     handle.block_on(client.accept(session))?;
-    let answer = ask_nonce(stage, session)?;
-    ensure!(matches!(answer, NonceAnswer::Refused { reason: OpeningRefusal::Tampered }), "{answer:?}");
+    let nonce = issued(stage, session)?;
     stage.machine.pins.clear();
+    handle.block_on(client.open(session, nonce))?;
+    stage.anna.event("a refusal, with its reason", SOON, |event| {
+        matches!(event.event, EventKind::OpeningRefused { reason: OpeningRefusal::Tampered, .. }).then_some(())
+    })?;
+    let edges = stage.machine.pins.all(Duration::from_secs(1));
+    ensure!(!edges.iter().any(|edge| edge.line == RELAY && edge.high), "it opens all the same: {edges:?}");
     stage.press(REQUEST_TO_EXIT)?;
     stage.machine.pins.edge(RELAY, true, SOON)?;
     stage.machine.pins.edge(RELAY, false, SOON)?;
@@ -137,8 +140,8 @@ pub fn tampered(stage: &mut Stage<'_>) -> anyhow::Result<Option<String>> {
     Ok(None)
 }
 
-/// The door has to hear of the accept before it answers anything but that there is no such call; who asks too early asks again.
-fn ask_nonce(stage: &mut Stage<'_>, session: SessionId) -> anyhow::Result<NonceAnswer> {
+/// The door has to hear of the accept before it gives a nonce; who asks too early asks again.
+fn issued(stage: &mut Stage<'_>, session: SessionId) -> anyhow::Result<Redacted<Nonce>> {
     let deadline = Instant::now() + SOON;
     loop {
         stage.anna.client.ask_nonce(session);
@@ -146,9 +149,11 @@ fn ask_nonce(stage: &mut Stage<'_>, session: SessionId) -> anyhow::Result<NonceA
             Told::Nonce { answer, .. } => Some(answer.clone()),
             _ => None,
         })?;
-        let early = matches!(answer, NonceAnswer::Refused { reason: OpeningRefusal::NotAParticipant });
-        if !early || Instant::now() > deadline {
-            return Ok(answer);
+        match answer {
+            NonceAnswer::Issued { nonce, .. } => return Ok(nonce),
+            NonceAnswer::Refused { reason } => {
+                ensure!(Instant::now() < deadline, "the door gives no nonce: {reason:?}");
+            }
         }
     }
 }
