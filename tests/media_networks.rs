@@ -7,6 +7,7 @@ mod media_door;
 mod networks;
 mod resident;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use doorward::ids::PeerId;
@@ -15,6 +16,7 @@ use doorward::media::protocol::{Order, Report};
 use doorward::signaling::protocol::Signal;
 
 use media_door::Door;
+use networks::detour::Detour;
 use networks::{Town, in_town};
 
 /// A resident in a conversation: it sees, hears and is heard.
@@ -290,6 +292,32 @@ fn hidden_addresses_are_no_hindrance() {
         let peer = talking(&mut door, 1).await;
         door.until("the way", |door| way(door, peer).is_some()).await;
         println!("hidden addresses: {}", way(&door, peer).unwrap_or_default());
+    });
+}
+
+#[test]
+fn delay_and_jitter_cost_time_and_not_the_call() {
+    in_town("delay_and_jitter_cost_time_and_not_the_call", |town: Town| async move {
+        let mut door = town.door(|_| {}).await;
+        let detour = Arc::new(Detour::open(60..120).await);
+        town.fault(&format!("ip saddr 198.51.100.130 udp sport != {}", detour.address.port()));
+        let led = detour.clone();
+        door.tamper_candidates = Some(Box::new(move |candidate| led.lead(candidate)));
+        let peer = talking(&mut door, 1).await;
+        door.until("the way", |door| way(door, peer).is_some()).await;
+        assert!(way(&door, peer).unwrap_or_default().contains(&detour.address.to_string()), "{:?}", way(&door, peer));
+        let (began, carried) = (Instant::now(), detour.carried());
+        door.pictures(peer, 100).await;
+        door.hears(peer, 440.0).await;
+        door.speaker_plays(1000.0).await;
+        println!(
+            "60 to 120 ms each way, out of order: 100 pictures in {:.1} s, {} packets, longest gap {} pictures",
+            began.elapsed().as_secs_f64(),
+            detour.carried() - carried,
+            door.resident(peer).longest_gap()
+        );
+        assert!(detour.carried() - carried > 200, "the packets go that way");
+        assert_eq!(lost(&door), [""; 0]);
     });
 }
 

@@ -1,6 +1,8 @@
 //! A small internet for tests: a door, a phone and a router with a TURN server, each in a network namespace of its own, and faults on
 //! the way between them. The test itself runs where the phone is. Needs root, and the tools that `.ci/setup test` installs.
 
+pub mod detour;
+
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 

@@ -18,9 +18,13 @@ pub(super) struct Ways {
     theirs: BTreeMap<String, u32>,
     /// Candidates of the peer that lead nowhere the door goes.
     refused: u32,
-    /// Addresses of ours, to tell the ends of a pair apart.
+    /// Addresses of ours, and of the peer with their ports, to tell the ends of a pair apart.
     addresses: Vec<String>,
+    peers_addresses: Vec<(String, u32)>,
 }
+
+/// More addresses of a peer are not remembered: it may tell as many as it likes.
+const MOST_ADDRESSES: usize = 32;
 
 impl Ways {
     /// Nothing was tried yet.
@@ -30,7 +34,7 @@ impl Ways {
 
     /// A candidate of ours. Its address, if the machine itself has it.
     pub(super) fn ours(&mut self, candidate: &str) -> Option<IpAddr> {
-        let (address, kind) = parts(candidate)?;
+        let (address, _, kind) = parts(candidate)?;
         *self.ours.entry(kind.to_owned()).or_default() += 1;
         self.addresses.push(address.to_owned());
         address.parse().ok().filter(|_| kind == "host")
@@ -38,10 +42,13 @@ impl Ways {
 
     /// A candidate of the peer.
     pub(super) fn theirs(&mut self, candidate: &str, let_through: bool) {
-        let Some((address, kind)) = parts(candidate).filter(|_| let_through) else {
+        let Some((address, port, kind)) = parts(candidate).filter(|_| let_through) else {
             self.refused = self.refused.saturating_add(1);
             return;
         };
+        if self.peers_addresses.len() < MOST_ADDRESSES {
+            self.peers_addresses.push((address.to_owned(), port));
+        }
         let kind = if address.parse::<IpAddr>().is_err() { "hidden" } else { kind };
         let count = self.theirs.entry(kind.to_owned()).or_default();
         *count = count.saturating_add(1);
@@ -50,8 +57,13 @@ impl Ways {
     /// In words. `ends` are those of the pair in use, if there is one.
     pub(super) fn told(&self, ends: &[End]) -> Way {
         let is_ours = |end: &&End| self.addresses.contains(&end.address);
-        let ours = ends.iter().find(is_ours);
-        let theirs = ends.iter().find(|end| Some(*end) != ours);
+        let is_theirs =
+            |end: &&End| self.peers_addresses.iter().any(|(ip, port)| (ip, port) == (&end.address, &end.port));
+        let other = |than: Option<&End>| ends.iter().find(|end| Some(*end) != than);
+        // Behind a router our end is an address that only the peer saw; then theirs is the one that is known.
+        let ours =
+            ends.iter().find(is_ours).or_else(|| ends.iter().find(is_theirs).and_then(|theirs| other(Some(theirs))));
+        let theirs = other(ours);
         let in_use = ours.zip(theirs).map(|(ours, theirs)| format!("{} to {}", named(ours), named(theirs)));
         Way { in_use, notes: self.notes(ours.is_some_and(|end| end.kind == "relay")) }
     }
@@ -104,12 +116,12 @@ fn named(end: &End) -> String {
     )
 }
 
-/// RFC 8839 section 5.1: address and kind.
-fn parts(candidate: &str) -> Option<(&str, &str)> {
+/// RFC 8839 section 5.1: address, port and kind.
+fn parts(candidate: &str) -> Option<(&str, u32, &str)> {
     let mut words = candidate.split_ascii_whitespace().skip(4);
-    let address = words.next()?;
+    let (address, port) = (words.next()?, words.next()?.parse().ok()?);
     let kind = words.skip_while(|word| *word != "typ").nth(1)?;
-    Some((address, kind))
+    Some((address, port, kind))
 }
 
 #[cfg(test)]
@@ -133,6 +145,18 @@ mod tests {
         let way = ways.told(&[end("192.0.2.7", "host"), end("192.0.2.1", "host")]);
         assert_eq!(way.in_use.as_deref(), Some("own address 192.0.2.1:4000 to own address 192.0.2.7:4000"));
         assert_eq!(way.notes, [""; 0]);
+    }
+
+    #[test]
+    fn an_end_that_only_the_peer_saw_is_ours() {
+        let mut ways = Ways::new(1, 0);
+        ways.ours(&candidate("192.0.2.1", "host"));
+        ways.theirs(&candidate("203.0.113.9", "host"), true);
+        let seen = End { port: 5000, ..end("203.0.113.9", "prflx") };
+        let told = ways.told(&[seen, end("203.0.113.9", "host")]).in_use;
+        let expected = "address seen on the way 203.0.113.9:5000 to own address 203.0.113.9:4000";
+        assert_eq!(told.as_deref(), Some(expected));
+        assert_eq!(ways.told(&[]).in_use, None);
     }
 
     #[test]
