@@ -317,8 +317,9 @@ export class App {
 
   #changed() {
     const inCall = Boolean(this.switchboard?.shown);
-    if (inCall !== (this.#screenName === 'call')) this.#route();
-    if (inCall) this.#stir();
+    const isNew = inCall !== (this.#screenName === 'call');
+    if (isNew) this.#route();
+    if (inCall || isNew) this.#stir();
     const talking = this.switchboard?.shown ?? null;
     this.ring.keepAwake(this.settings.awake || Boolean(talking && !talking.over));
     document.body.dataset['connection'] = this.connection;

@@ -55,6 +55,13 @@ async fn a_house_from_nothing() {
     done(olga.put("/v1/admin/doors/roof/groups/flat-1", json!({})).await).await;
     done(olga.delete("/v1/admin/doors/roof/groups/flat-1").await).await;
 
+    // Whose turn is when, who is not disturbed, who sees the door before answering.
+    done(olga.put("/v1/admin/groups/attic/members/yan/turn", json!({ "after": 20 })).await).await;
+    done(olga.put("/v1/admin/groups/attic/looks", json!({ "looks": false })).await).await;
+    done(olga.put("/v1/admin/residents/yan/looks", json!({ "looks": false })).await).await;
+    let quiet = json!({ "doNotDisturb": true, "quietHours": { "from": "22:00", "to": "07:00" } });
+    done(olga.put("/v1/admin/residents/yan/rules", quiet.clone()).await).await;
+
     // A phone and a station come in by what the administrator hands out.
     let (status, pairing) = olga.post("/v1/admin/residents/zoe/pair", r#"{"address":"https://hub.house/"}"#).await;
     assert_eq!((status, &pairing["expiresIn"]), (200, &json!(600)));
@@ -76,7 +83,11 @@ async fn a_house_from_nothing() {
         let list = directory[list].as_array().expect("a list").clone();
         list.into_iter().find(|entry| entry[key] == word).unwrap_or_else(|| panic!("{word} in {directory}"))
     };
-    assert_eq!(of("groups", "guid", "attic")["members"], json!(["yan", "zoe"]));
+    let attic = of("groups", "guid", "attic");
+    assert_eq!((&attic["members"], &attic["turns"]), (&json!(["yan", "zoe"]), &json!({ "yan": 20 })));
+    assert_eq!((&attic["looks"], &of("residents", "uid", "zoe")["looks"]), (&json!(false), &json!(true)));
+    let yan = of("residents", "uid", "yan");
+    assert_eq!((&yan["looks"], &yan["rules"]), (&json!(false), &quiet));
     assert_eq!(of("residents", "uid", "zoe")["online"], false);
     let door = of("doors", "uid", "roof");
     assert_eq!((&door["online"], &door["lastCall"]["status"]), (&json!(true), &json!("cancelled")));
@@ -108,6 +119,11 @@ async fn what_cannot_be_done_is_said() {
         ("groups/a%2Fb", json!({ "name": "x" }), 400),
         ("groups/new", json!({ "name": "\u{202e}evil" }), 400),
         ("residents/new", json!({ "name": "New", "groups": ["flat-9"] }), 404),
+        ("groups/flat-1/members/anna/turn", json!({ "after": 121 }), 400),
+        ("groups/flat-2/members/anna/turn", json!({ "after": 1 }), 404),
+        ("groups/flat-9/looks", json!({ "looks": true }), 404),
+        ("residents/front/looks", json!({ "looks": true }), 404),
+        ("residents/anna/rules", json!({ "quietHours": { "from": "22:00", "to": "22:00" } }), 400),
         ("doors/front/groups/flat-9", json!({}), 404),
         ("doors/front/rooms/flat-1", json!({}), 404),
         ("doors/anna/groups/flat-1", json!({}), 404),

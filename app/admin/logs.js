@@ -19,7 +19,7 @@ const MOST_PAGES = 500;
  * @template Entry
  * @typedef {object} Source
  * @property {(query: string) => Promise<Entry[]>} ask
- * @property {(entry: Entry) => number} at its time
+ * @property {(entry: Entry) => number} at where the next page begins
  * @property {string[]} heads
  * @property {(entry: Entry) => (Node | string)[]} cells
  * @property {(entry: Entry) => Record<string, unknown>} row for a file
@@ -55,7 +55,7 @@ export function auditScreen(admin, directory) {
   /** @type {Source<Note>} */
   const trail = {
     ask: async (query) => (await admin.rest.get(`trail?${query}`)).notes,
-    at: (note) => note.at,
+    at: (note) => note.id,
     heads: ['When', 'Who', 'What', 'Whom'],
     cells: (note) => [time(note.at), note.actor, note.action, note.subject],
     row: ({ at, actor, action, subject }) => ({ time: new Date(at).toISOString(), actor, action, subject }),
@@ -63,7 +63,7 @@ export function auditScreen(admin, directory) {
   /** @type {Source<KeptLine>} */
   const lines = {
     ask: async (query) => (await admin.rest.get(`audit?${query}`)).lines,
-    at: (line) => line.keptAt,
+    at: (line) => line.id,
     heads: ['When', 'Door', 'What'],
     cells: (line) => [time(line.keptAt), line.door, h('code', { class: 'line' }, JSON.stringify(event(line)))],
     row: (line) => ({ time: new Date(line.keptAt).toISOString(), door: line.door, line: line.line }),

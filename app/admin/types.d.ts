@@ -1,12 +1,15 @@
 // What the paths below /v1/admin answer (docs/operator.md), for the type checker. Holds no code.
 
-import type { Call, ReceiverType } from '../types.js';
+import type { Call, OwnRules, ReceiverType } from '../types.js';
 
 export interface Group {
   guid: string;
   name: string;
   joinable: boolean;
+  looks: boolean;
   members: string[];
+  /** Seconds after which it rings at members that do not come first. */
+  turns: Record<string, number>;
 }
 
 export interface Resident {
@@ -14,6 +17,8 @@ export interface Resident {
   name: string;
   groups: string[];
   online: boolean;
+  looks: boolean;
+  rules: OwnRules;
 }
 
 export interface Receiver {
@@ -63,6 +68,7 @@ export interface Note {
 }
 
 export interface KeptLine {
+  id: number;
   door: string;
   keptAt: number;
   line: string;

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Extension, FromRequestParts, Path, Request};
@@ -13,21 +14,23 @@ use axum::routing::{delete, get, post, put};
 use serde::{Deserialize, Serialize};
 use tracing::error;
 
-use super::administration::{Administration, ENROLMENT_LIFETIME, PAIRING_LIFETIME};
+use super::administration::{Administration, ENROLMENT_LIFETIME, LATEST_TURN, PAIRING_LIFETIME};
 use super::answer::{Done, Json, Refused};
 use super::audit;
 use super::directory::tables::DirectoryError;
-use super::directory::{Directory, Kind};
+use super::directory::{Directory, Group, Kind};
 use super::history::{Filter, PAGE};
 use super::http::{query_number, query_word, read_body};
 use super::interface::Interface;
 use super::orders::Order;
+use super::own::check_rules;
 use super::server::Peer;
 use super::trail::{self, Actor, Note};
 use crate::ids::{AdministratorId, DeviceId, Guid, IdError, Uid};
 use crate::redacted::Redacted;
 use crate::signaling::identity::CallsBody;
 use crate::signaling::protocol::{Call, ErrorCode, Receiver, Refusal};
+use crate::signaling::rules::OwnRules;
 
 type Answer<T> = Result<Json<T>, Refused>;
 
@@ -37,9 +40,13 @@ pub fn router() -> Router<Interface> {
         .route("/me", get(me))
         .route("/directory", get(directory))
         .route("/groups/{guid}", put(add_group).delete(remove_group))
+        .route("/groups/{guid}/looks", put(set_group_looks))
         .route("/groups/{guid}/members/{uid}", put(join).delete(leave))
+        .route("/groups/{guid}/members/{uid}/turn", put(set_turn))
         .route("/residents/{uid}", put(add_resident).delete(remove_user))
         .route("/residents/{uid}/erase", post(erase))
+        .route("/residents/{uid}/looks", put(set_looks))
+        .route("/residents/{uid}/rules", put(set_rules))
         .route("/residents/{uid}/pair", post(pair))
         .route("/doors/{uid}", put(add_door).delete(remove_user))
         .route("/doors/{uid}/enrol", post(enrol))
@@ -126,7 +133,10 @@ struct GroupView {
     guid: Guid,
     name: String,
     joinable: bool,
+    looks: bool,
     members: BTreeSet<Uid>,
+    /// Seconds after which it rings at members that do not come first.
+    turns: BTreeMap<Uid, u64>,
 }
 
 #[derive(Serialize)]
@@ -135,6 +145,8 @@ struct ResidentView {
     name: String,
     groups: Vec<Guid>,
     online: bool,
+    looks: bool,
+    rules: OwnRules,
 }
 
 #[derive(Serialize)]
@@ -177,14 +189,16 @@ fn view(directory: &Directory, online: &BTreeSet<DeviceId>, last: &mut BTreeMap<
         administrators: directory.administrators.keys().cloned().collect(),
     };
     for (guid, group) in &directory.groups {
-        let (name, members) = (group.name.clone(), group.members.clone());
-        picture.groups.push(GroupView { guid: guid.clone(), name, joinable: group.joinable, members });
+        let Group { name, joinable, members, turns, looks } = group.clone();
+        let turns = turns.into_iter().map(|(uid, turn)| (uid, turn / 1000)).collect();
+        picture.groups.push(GroupView { guid: guid.clone(), name, joinable, looks, members, turns });
     }
     for (uid, user) in &directory.users {
         let (uid, name, online) = (uid.clone(), user.name.clone(), is_online(&user.devices));
         match &user.kind {
             Kind::Resident { groups } => {
-                picture.residents.push(ResidentView { uid, name, groups: groups.keys().cloned().collect(), online });
+                let (groups, looks, rules) = (groups.keys().cloned().collect(), user.looks, user.rules.clone());
+                picture.residents.push(ResidentView { uid, name, groups, online, looks, rules });
             }
             Kind::Door { groups, users } => {
                 let groups = groups.iter().cloned().map(Receiver::Group);
@@ -312,6 +326,53 @@ async fn deny(
 ) -> Result<Done, Refused> {
     let (door, receiver): (Uid, _) = (id(&door)?, receiver(&kind, &whom)?);
     administrator.does(move |administration| administration.deny(&door, &receiver)).await.map(|()| Done)
+}
+
+async fn set_rules(administrator: Administrator, Path(uid): Path<String>, request: Request) -> Result<Done, Refused> {
+    let rules: OwnRules = read_body(request).await?;
+    check_rules(&rules)?;
+    let uid: Uid = id(&uid)?;
+    administrator.does(move |administration| administration.set_rules(&uid, &rules)).await.map(|()| Done)
+}
+
+#[derive(Deserialize)]
+struct LooksBody {
+    looks: bool,
+}
+
+async fn set_looks(administrator: Administrator, Path(uid): Path<String>, request: Request) -> Result<Done, Refused> {
+    let LooksBody { looks } = read_body(request).await?;
+    let uid: Uid = id(&uid)?;
+    administrator.does(move |administration| administration.set_user_looks(&uid, looks)).await.map(|()| Done)
+}
+
+async fn set_group_looks(
+    administrator: Administrator,
+    Path(guid): Path<String>,
+    request: Request,
+) -> Result<Done, Refused> {
+    let LooksBody { looks } = read_body(request).await?;
+    let guid: Guid = id(&guid)?;
+    administrator.does(move |administration| administration.set_group_looks(&guid, looks)).await.map(|()| Done)
+}
+
+#[derive(Deserialize)]
+struct TurnBody {
+    /// Seconds.
+    after: u64,
+}
+
+async fn set_turn(
+    administrator: Administrator,
+    Path((guid, uid)): Path<(String, String)>,
+    request: Request,
+) -> Result<Done, Refused> {
+    let TurnBody { after } = read_body(request).await?;
+    if Duration::from_secs(after) > LATEST_TURN {
+        return Err(Refused::bad(format!("`after` is {after}; allowed are 0 to {} seconds", LATEST_TURN.as_secs())));
+    }
+    let (guid, uid, after): (Guid, Uid, _) = (id(&guid)?, id(&uid)?, Duration::from_secs(after));
+    administrator.does(move |administration| administration.set_turn(&guid, &uid, after)).await.map(|()| Done)
 }
 
 async fn revoke_device(administrator: Administrator, Path(device): Path<String>) -> Result<Done, Refused> {

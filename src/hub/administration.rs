@@ -21,6 +21,8 @@ use crate::signaling::identity::Admission;
 use crate::signaling::protocol::Receiver;
 use crate::signaling::rules::OwnRules;
 
+/// How late it can ring at a member of a group.
+pub const LATEST_TURN: Duration = Duration::from_secs(120);
 /// How long a pairing code can be used, once.
 pub const PAIRING_LIFETIME: Duration = Duration::from_secs(10 * 60);
 

@@ -111,18 +111,20 @@ impl Copies {
         Ok(notices)
     }
 
-    /// The latest lines that came before a time, of one door or of all, the latest first.
+    /// The latest lines before the one of this id, of one door or of all, the latest first. (Many come in the same millisecond.)
     ///
     /// # Errors
     /// The database fails.
     pub fn page(&self, door: Option<&str>, before: Option<u64>, limit: u32) -> Result<Vec<Kept>, StoreError> {
-        let before = before.and_then(|time| i64::try_from(time).ok()).unwrap_or(i64::MAX);
+        let before = before.and_then(|id| i64::try_from(id).ok()).unwrap_or(i64::MAX);
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let mut statement = connection.prepare_cached(
-            "SELECT door, kept_at, line FROM lines WHERE kept_at < ?1 AND (?2 IS NULL OR door = ?2)
-             ORDER BY kept_at DESC, number DESC LIMIT ?3",
+            "SELECT rowid, door, kept_at, line FROM lines WHERE rowid < ?1 AND (?2 IS NULL OR door = ?2)
+             ORDER BY rowid DESC LIMIT ?3",
         )?;
-        let kept = |row: &rusqlite::Row<'_>| Ok(Kept { door: row.get(0)?, kept_at: row.get(1)?, line: row.get(2)? });
+        let kept = |row: &rusqlite::Row<'_>| {
+            Ok(Kept { id: row.get(0)?, door: row.get(1)?, kept_at: row.get(2)?, line: row.get(3)? })
+        };
         let rows = statement.query_map(params![before, door, limit], kept)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -132,6 +134,8 @@ impl Copies {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Kept {
+    /// Its number, in the order in which they came.
+    pub id: u64,
     /// Of which door.
     pub door: String,
     /// When it came, milliseconds since 1970.
@@ -194,5 +198,10 @@ mod tests {
         assert!(matches!(copies.keep(&back, &altered), Err(AuditError::Line(0, Fault::Altered))));
         assert_eq!(lines(directory.path(), Some(&front)).expect("readable"), kept);
         assert_eq!(lines(directory.path(), Some(&back)).expect("readable"), Vec::<String>::new());
+        // Page by page none is left out, though they came in the same moment.
+        let latest = copies.page(Some("front"), None, 1).expect("readable").remove(0);
+        let before = copies.page(Some("front"), Some(latest.id), 1).expect("readable").remove(0);
+        assert_eq!([before.line, latest.line], kept);
+        assert_eq!(copies.page(Some("front"), Some(before.id), 1).expect("readable"), []);
     }
 }

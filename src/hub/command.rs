@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use listing::{list_devices, list_doors, list_groups, list_residents, list_rules, qr};
 
-use super::administration::{Administration, ENROLMENT_LIFETIME, PAIRING_LIFETIME};
+use super::administration::{Administration, ENROLMENT_LIFETIME, LATEST_TURN, PAIRING_LIFETIME};
 use super::backup::{self, BackupError};
 use super::directory::tables::DirectoryError;
 use super::store::StoreError;
@@ -298,7 +298,7 @@ fn hours_or_off(text: &str) -> Result<Quiet, &'static str> {
 }
 
 fn turn(text: &str) -> Result<Duration, &'static str> {
-    let after = parse_duration(text).filter(|after| *after <= Duration::from_secs(120));
+    let after = parse_duration(text).filter(|after| *after <= LATEST_TURN);
     after.ok_or("allowed is a time from 0s to 120s")
 }
 

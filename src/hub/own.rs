@@ -45,11 +45,17 @@ async fn set_rules(
     interface.count_verb(&device)?;
     let (uid, _) = own_rules(&interface, &device)?;
     let rules: OwnRules = read_body(request).await?;
+    check_rules(&rules)?;
+    interface.desk.set_rules(device, uid, rules.clone()).await.map_err(|error| unchanged(&error))?;
+    Ok(Json(rules))
+}
+
+/// Whether these can be kept.
+pub(super) fn check_rules(rules: &OwnRules) -> Result<(), Refused> {
     if rules.quiet_hours.is_some_and(|hours| hours.from == hours.to) {
         return Err(Refused::bad("`quietHours` begin when they end: leave them out, or use `doNotDisturb`"));
     }
-    interface.desk.set_rules(device, uid, rules.clone()).await.map_err(|error| unchanged(&error))?;
-    Ok(Json(rules))
+    Ok(())
 }
 
 fn own_rules(interface: &Interface, device: &DeviceId) -> Result<(Uid, OwnRules), Refusal> {

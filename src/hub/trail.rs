@@ -174,14 +174,14 @@ impl Trail {
         Ok(transaction.commit()?)
     }
 
-    /// The latest notes before a time, the latest first.
+    /// The latest notes before the one of this id, the latest first.
     ///
     /// # Errors
     /// The database fails.
     pub fn page(&self, before: Option<u64>, limit: u32) -> Result<Vec<Note>, StoreError> {
-        let before = before.and_then(|time| i64::try_from(time).ok()).unwrap_or(i64::MAX);
+        let before = before.and_then(|id| i64::try_from(id).ok()).unwrap_or(i64::MAX);
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let sql = "SELECT id, at, actor, action, subject FROM notes WHERE at < ?1 ORDER BY id DESC LIMIT ?2";
+        let sql = "SELECT id, at, actor, action, subject FROM notes WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
         let mut statement = connection.prepare_cached(sql)?;
         let rows = statement.query_map(params![before, limit.min(PAGE)], note)?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -210,7 +210,8 @@ mod tests {
         let said: Vec<_> =
             notes.iter().map(|note| format!("{} {} {}", note.actor, note.action, note.subject)).collect();
         assert_eq!(said, ["address 10.0.0.1 addressLockedOut 30 s", "command line groupAdded flat-1"]);
-        assert_eq!(trail.page(None, 1).expect("readable").len(), 1);
+        assert_eq!(trail.page(None, 1).expect("readable"), notes[..1]);
+        assert_eq!(trail.page(Some(notes[0].id), 1).expect("readable"), notes[1..]);
         let short = Trail::open(state.path(), Duration::ZERO).expect("it is there");
         std::thread::sleep(Duration::from_millis(2));
         short.note(&Actor::CommandLine, Action::GroupRemoved, "flat-1");

@@ -346,6 +346,48 @@ test('settings: do not disturb, and quiet hours, for all devices of the resident
   await until('it is off', () => hub.rules.get('anna').doNotDisturb === false);
 });
 
+test('a tablet on the wall: kept awake, dark while nobody is there, bright and loud when it rings', async () => {
+  // A minute without a touch takes a second here, and what keeps the screen on is counted.
+  const prepare = (context) => context.addInitScript(() => {
+    const { setTimeout: wait } = globalThis;
+    globalThis.setTimeout = (work, delay, ...more) => wait(work, delay === 60_000 ? 1_000 : delay, ...more);
+    globalThis.locks = [];
+    Object.defineProperty(navigator, 'wakeLock', { value: { request: async (kind) => {
+      const lock = { kind, released: false, release: async () => void (lock.released = true) };
+      globalThis.locks.push(lock);
+      return lock;
+    } } });
+  });
+  const { page } = await paired('anna', 'Anna Berg', { viewport: DESKTOP, prepare });
+  const held = () => page.evaluate(() => globalThis.locks.filter(({ released }) => !released).map(({ kind }) => kind));
+  const rests = () => page.evaluate(() => document.body.hasAttribute('data-resting'));
+  await page.getByRole('link', { name: 'Settings' }).click();
+  assert.deepEqual(await held(), []);
+  await page.getByLabel('Indoor station').check();
+  await until('the screen is kept on', async () => (await held()).join() === 'screen');
+  assert.equal(await page.evaluate(() => Boolean(document.fullscreenElement)), true);
+  assert.equal(await page.getByLabel('Ring volume').isDisabled(), true, 'it is as loud as it can be');
+  await until('it rests', rests);
+  await screenshot(page, 'wall-resting');
+  await page.mouse.click(600, 20);
+  assert.equal(await rests(), false, 'a touch wakes it');
+  await until('it rests again', rests);
+  await page.evaluate(() => (location.hash = ''));
+  const station = await door();
+  await station.press();
+  await phase(page, 'ringing');
+  assert.equal(await rests(), false, 'a ring wakes it');
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  assert.equal(await rests(), false, 'for as long as it rings');
+  await station.verb('reject', { status: 'cancelled' });
+  await page.getByText('All quiet at the door').waitFor();
+  await until('it rests after the call', rests);
+  assert.deepEqual(await held(), ['screen']);
+  await page.evaluate(() => (location.hash = '#settings'));
+  await page.getByLabel('Indoor station').uncheck();
+  await until('the screen may go dark', async () => (await held()).length === 0);
+});
+
 test('unpairing without the hub: said in words, and forgotten here all the same', async () => {
   const { page } = await paired('anna', 'Anna Berg');
   hub.refuse = { status: 503, code: 'ERR_UNAVAILABLE' };
