@@ -18,6 +18,7 @@ use super::echo::{Ear, Recorded};
 use super::event::Event;
 use super::progress::Progress;
 use super::speaker::change_samples;
+use super::starting::{Started, Step};
 use super::timeline::Timeline;
 use super::{bus, frame_counter, still};
 use crate::media::pipeline::{
@@ -41,7 +42,7 @@ pub(super) struct Capture {
     pub(super) opened: u64,
     /// It stands in for the device, which failed.
     pub(super) is_placeholder: bool,
-    pipeline: gst::Pipeline,
+    started: Started,
     producer: StreamProducer,
     progress: Progress,
 }
@@ -92,12 +93,11 @@ impl Capture {
         opening.timeline.adopt(&pipeline);
         // A device is open as soon as it is ready; a file only when it plays.
         let is_device = parts.first().is_some_and(|part| part.factory != "filesrc");
-        start(pipeline.clone(), is_device, opening);
         Ok(Self {
             device: opening.device,
             opened,
             is_placeholder: opening.is_placeholder,
-            pipeline,
+            started: start(pipeline, is_device, opening),
             producer,
             progress,
         })
@@ -122,20 +122,20 @@ impl Capture {
     pub(super) fn adapt(&self, shape: Shape, encoder: Encoder) {
         let Shape { kilobits, width, height, frame_rate } = shape;
         let bitrate = encoder.bitrate(kilobits);
-        if let (Some(element), Some((property, value))) = (self.pipeline.by_name(VIDEO_ENCODER), bitrate) {
+        if let (Some(element), Some((property, value))) = (self.started.pipeline().by_name(VIDEO_ENCODER), bitrate) {
             assembly::change(&element, property, &value);
         }
-        if let Some(element) = self.pipeline.by_name(PICTURE_RATE) {
+        if let Some(element) = self.started.pipeline().by_name(PICTURE_RATE) {
             assembly::change(&element, "max-rate", &Value::Number(i64::from(frame_rate)));
         }
-        if let Some(element) = self.pipeline.by_name(PICTURE_SIZE) {
+        if let Some(element) = self.started.pipeline().by_name(PICTURE_SIZE) {
             assembly::change(&element, "caps", &Value::Caps(scaled(PictureSize { width, height })));
         }
     }
 
     /// The first good picture from now on comes as an event. A placeholder has none.
     pub(super) fn watch_for_still(&self, events: &Sender<Event>) {
-        if let (false, Some(element)) = (self.is_placeholder, self.pipeline.by_name(RAW_PICTURES)) {
+        if let (false, Some(element)) = (self.is_placeholder, self.started.pipeline().by_name(RAW_PICTURES)) {
             // One that was open before the press has found its exposure.
             let exposure = if self.passed() > SETTLED { Exposure::found() } else { Exposure::default() };
             still::watch(
@@ -158,28 +158,24 @@ impl Capture {
     }
 
     /// Gives its pipeline away, to be closed.
-    pub(super) fn into_pipeline(self) -> gst::Pipeline {
-        self.pipeline
+    pub(super) fn into_started(self) -> Started {
+        self.started
     }
 }
 
-fn start(pipeline: gst::Pipeline, is_device: bool, opening: &Opening<'_>) {
+fn start(pipeline: gst::Pipeline, is_device: bool, opening: &Opening<'_>) -> Started {
     let (events, opened) = (opening.events.clone(), opening.opened);
-    let failed = opening.events.clone();
-    let starting = std::thread::Builder::new().name("opening".into()).spawn(move || {
-        let reached = |state| pipeline.set_state(state).map(|_| drop(events.send(Event::CaptureOpened { opened })));
-        let begun = if is_device {
-            reached(gst::State::Ready).and_then(|()| pipeline.set_state(gst::State::Playing).map(drop))
-        } else {
-            reached(gst::State::Playing)
+    let states: &[gst::State] =
+        if is_device { &[gst::State::Ready, gst::State::Playing] } else { &[gst::State::Playing] };
+    let open = states[0];
+    Started::through(pipeline, states, move |step| {
+        let event = match step {
+            Step::Reached(state) if state == open => Event::CaptureOpened { opened },
+            Step::Reached(_) => return,
+            Step::Failed(reason) => Event::CaptureFailed { opened, fault: Fault::failed(reason) },
         };
-        if let Err(error) = begun {
-            let _ = events.send(Event::CaptureFailed { opened, fault: Fault::failed(error.to_string()) });
-        }
-    });
-    if let Err(error) = starting {
-        let _ = failed.send(Event::CaptureFailed { opened, fault: Fault::failed(error.to_string()) });
-    }
+        let _ = events.send(event);
+    })
 }
 
 fn watch_at(pad: &gst::Pad, opening: &Opening<'_>) -> Progress {

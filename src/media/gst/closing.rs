@@ -5,11 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use gstreamer as gst;
-use gstreamer::prelude::*;
-
 use super::bus;
 use super::event::Event;
+use super::starting::Started;
 
 /// What hangs longer will hang for ever.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -34,13 +32,13 @@ impl Closing {
     }
 
     /// Closes a pipeline, off this thread. Its number comes back in `Event::Closed`.
-    pub(super) fn close(&mut self, pipeline: gst::Pipeline) -> u64 {
-        self.begin(pipeline, false)
+    pub(super) fn close(&mut self, started: impl Into<Started>) -> u64 {
+        self.begin(started.into(), false)
     }
 
     /// The same, of a pipeline with a device in it.
-    pub(super) fn close_device(&mut self, pipeline: gst::Pipeline) -> u64 {
-        self.begin(pipeline, true)
+    pub(super) fn close_device(&mut self, started: Started) -> u64 {
+        self.begin(started, true)
     }
 
     /// This one is closed.
@@ -60,14 +58,12 @@ impl Closing {
             .any(|wait| now.saturating_duration_since(wait.since) > PATIENCE && !(in_call && wait.is_device))
     }
 
-    fn begin(&mut self, pipeline: gst::Pipeline, is_device: bool) -> u64 {
+    fn begin(&mut self, started: Started, is_device: bool) -> u64 {
         self.next += 1;
         let number = self.next;
         let events = self.events.clone();
         let closing = std::thread::Builder::new().name("closing".into()).spawn(move || {
-            if let Err(error) = pipeline.set_state(gst::State::Null) {
-                tracing::warn!(%error, "a pipeline did not stop cleanly");
-            }
+            let pipeline = started.stop();
             bus::mute(&pipeline);
             drop(pipeline);
             let _ = events.send(Event::Closed(number));

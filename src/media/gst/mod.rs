@@ -27,6 +27,7 @@ mod progress;
 mod prompt;
 mod sources;
 mod speaker;
+mod starting;
 mod statistics;
 mod still;
 mod studio;

@@ -159,10 +159,10 @@ impl Sources {
 
     fn end(&mut self, capture: Capture, reason: Reason, hands: &mut Hands<'_>) {
         if capture.is_placeholder {
-            hands.closing.close(capture.into_pipeline());
+            hands.closing.close(capture.into_started());
         } else {
             let (opened, device) = (capture.opened, capture.device);
-            let number = hands.closing.close_device(capture.into_pipeline());
+            let number = hands.closing.close_device(capture.into_started());
             self.ending.insert(number, (opened, device, reason));
         }
     }

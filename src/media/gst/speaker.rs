@@ -15,6 +15,7 @@ use super::echo::Room;
 use super::event::Event;
 use super::mixer::Mixer;
 use super::progress::Progress;
+use super::starting::{Started, Step};
 use super::timeline::Timeline;
 use super::{bus, faults};
 use crate::backoff::Backoff;
@@ -49,7 +50,7 @@ enum State {
         again: Instant,
     },
     Open {
-        pipeline: gst::Pipeline,
+        started: Started,
         progress: Progress,
         needed: Instant,
     },
@@ -86,7 +87,7 @@ impl Speaker {
             State::Failed { again } if now < *again => {}
             State::Closed | State::Failed { .. } if absent || self.closing.is_some() => {}
             State::Closed | State::Failed { .. } => match self.build(now) {
-                Ok((pipeline, progress)) => self.state = State::Open { pipeline, progress, needed: now },
+                Ok((started, progress)) => self.state = State::Open { started, progress, needed: now },
                 Err(error) => {
                     self.state = State::Failed { again: now + self.backoff.wait() };
                     return Err(error);
@@ -158,23 +159,23 @@ impl Speaker {
 
     /// Completes a file, as a last deed, and closes it.
     pub(super) fn finish(&mut self, closing: &mut Closing) {
-        if let (State::Open { pipeline, .. }, SpeakerSink::File(_)) = (&self.state, &self.sink)
-            && let Some(bus) = pipeline.bus()
+        if let (State::Open { started, .. }, SpeakerSink::File(_)) = (&self.state, &self.sink)
+            && let Some(bus) = started.pipeline().bus()
         {
             bus.unset_sync_handler();
-            pipeline.send_event(gst::event::Eos::new());
+            started.pipeline().send_event(gst::event::Eos::new());
             let _ = bus.timed_pop_filtered(COMPLETION, &[gst::MessageType::Eos, gst::MessageType::Error]);
         }
         self.leave(State::Closed, closing);
     }
 
     fn leave(&mut self, for_state: State, closing: &mut Closing) {
-        if let State::Open { pipeline, .. } = std::mem::replace(&mut self.state, for_state) {
-            self.closing = Some(closing.close_device(pipeline));
+        if let State::Open { started, .. } = std::mem::replace(&mut self.state, for_state) {
+            self.closing = Some(closing.close_device(started));
         }
     }
 
-    fn build(&mut self, now: Instant) -> Result<(gst::Pipeline, Progress), AssemblyError> {
+    fn build(&mut self, now: Instant) -> Result<(Started, Progress), AssemblyError> {
         self.opened += 1;
         let opened = self.opened;
         let pipeline = gst::Pipeline::new();
@@ -189,21 +190,14 @@ impl Speaker {
         let events = self.events.clone();
         bus::listen(&pipeline, move |fault| drop(events.send(Event::SpeakerFailed { opened, fault })));
         self.timeline.adopt(&pipeline);
-        start(pipeline.clone(), opened, self.events.clone());
-        Ok((pipeline, progress))
-    }
-}
-
-/// Off the loop: opening a device may take its time, or for ever.
-fn start(pipeline: gst::Pipeline, opened: u64, events: Sender<Event>) {
-    let failed = events.clone();
-    let starting = std::thread::Builder::new().name("opening".into()).spawn(move || {
-        if let Err(error) = pipeline.set_state(gst::State::Playing) {
-            let _ = events.send(Event::SpeakerFailed { opened, fault: Fault::failed(error.to_string()) });
-        }
-    });
-    if let Err(error) = starting {
-        let _ = failed.send(Event::SpeakerFailed { opened, fault: Fault::failed(error.to_string()) });
+        let events = self.events.clone();
+        let started = Started::through(pipeline, &[gst::State::Playing], move |step| match step {
+            Step::Reached(_) => {}
+            Step::Failed(reason) => {
+                let _ = events.send(Event::SpeakerFailed { opened, fault: Fault::failed(reason) });
+            }
+        });
+        Ok((started, progress))
     }
 }
 
