@@ -8,13 +8,14 @@ TEST := $(shell command -v cargo-nextest >/dev/null && echo "nextest run --no-fa
 # Pinned: what is built today is built the same next year.
 CARGO_DEB := 3.8.0
 
-.PHONY: help demo demo-lan test test-quick soak-calls soak-hub test-hardware browser-modules bench check fuzz manual deb deb-arm64 deb-armhf test-packages test-packages-quick
+.PHONY: help demo demo-lan test test-quick soak soak-calls soak-hub test-hardware browser-modules bench check fuzz manual deb deb-arm64 deb-armhf test-packages test-packages-quick
 
 help:
 	@echo "make demo        hub, simulated door and app on this machine: installs what is missing, builds, runs"
 	@echo "make demo-lan    the same for a phone in the same network, with a certificate it makes"
 	@echo "make test        installs what is missing and runs every test"
 	@echo "make test-quick  the tests that need neither GStreamer nor a browser"
+	@echo "make soak        1,000 calls in a row that leave nothing behind, a call of an hour, a worker killed 20 times (two hours)"
 	@echo "make soak-calls  a million lives of doors, hub and phones on made-up time (some minutes)"
 	@echo "make soak-hub    the hub with a crowd of 8,000, half-finished handshakes by the thousand, floods (some minutes)"
 	@echo "make test-hardware  the arm64 package in a virtual machine with the kernel's real drivers (as root; the first time long)"
@@ -46,11 +47,18 @@ test-quick:
 	@.ci/setup build
 	@cargo $(TEST) --no-default-features
 
-# As many as a large building has. Every socket has both its ends on this machine.
+# A hundred calls of it run with the other tests. Shorter: DOORWARD_SOAK_CALLS=200 DOORWARD_SOAK_MINUTES=10 make soak.
+soak: export DOORWARD_SOAK_CALLS := $(or $(DOORWARD_SOAK_CALLS),1000)
+soak: export DOORWARD_SOAK_MINUTES := $(or $(DOORWARD_SOAK_MINUTES),60)
+soak:
+	@.ci/setup build run
+	@cargo test --test media_worker_soak -- --include-ignored --nocapture --test-threads=1
+
 soak-calls:
 	@.ci/setup build
 	@DOORWARD_SIM_RUNS=1000000 cargo test --no-default-features --release --test simulation
 
+# As many as a large building has. Every socket has both its ends on this machine.
 soak-hub:
 	@.ci/setup build
 	@ulimit -n "$$(ulimit -Hn)"; DOORWARD_CROWD=8000 cargo test --no-default-features --release --test hub_crowd -- --nocapture --test-threads=1

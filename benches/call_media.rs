@@ -3,17 +3,16 @@
 //! connection: the offers are counted.
 
 mod bench;
+#[path = "../tests/phone/mod.rs"]
+mod phone;
 #[path = "../tests/resident/mod.rs"]
 mod resident;
 
 use std::time::{Duration, Instant};
 
 use bench::{Furnished, Process, machine, row};
-use doorward::ids::{PeerId, SessionId};
-use doorward::signaling::client::{Client, Told};
-use doorward::signaling::protocol::{EventKind, Signal};
+use phone::Phone;
 use resident::Resident;
-use tokio::sync::mpsc;
 
 const CALLS: usize = 30;
 
@@ -53,10 +52,7 @@ async fn measure(door_settings: &str, looks_first: bool) -> Vec<CallFigures> {
     let furnished = Furnished::new(1);
     let hub = furnished.hub();
     let door = furnished.door(&hub.address, door_settings);
-    let (client, told) =
-        Client::connect(Furnished::settings(&hub.address, &furnished.residents[0])).expect("good settings");
-    let mut phone = Phone { client, told, resident: None, offers: 0 };
-    phone.until(|told| matches!(told, Told::Up { .. })).await;
+    let mut phone = Phone::connect(Furnished::settings(&hub.address, &furnished.residents[0])).await;
     // The worker makes its certificate at start; a visitor does not come in the first second of a door's life.
     tokio::time::sleep(Duration::from_secs(5)).await;
     let mut calls = Vec::new();
@@ -109,66 +105,4 @@ async fn post(address: &str, path: &str) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.expect("it answers");
     answer.lines().next().unwrap_or_default().to_owned()
-}
-
-struct Phone {
-    client: Client,
-    told: mpsc::Receiver<Told>,
-    resident: Option<(PeerId, Resident)>,
-    offers: u32,
-}
-
-impl Phone {
-    async fn until(&mut self, wanted: impl Fn(&Told) -> bool) {
-        while !wanted(&self.next().await) {}
-    }
-
-    async fn next(&mut self) -> Told {
-        tokio::time::timeout(Duration::from_secs(20), self.told.recv())
-            .await
-            .expect("in time")
-            .expect("the client runs")
-    }
-
-    async fn rings(&mut self) -> SessionId {
-        loop {
-            if let Told::Event(event) = self.next().await
-                && matches!(event.event, EventKind::IncomingCallReceived { .. })
-            {
-                return event.session_id;
-            }
-        }
-    }
-
-    /// Carries signals to and fro until this holds of the resident.
-    async fn hold_until(&mut self, session: SessionId, holds: impl Fn(&Resident) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        loop {
-            if self.resident.as_ref().is_some_and(|(_, resident)| holds(resident)) {
-                return;
-            }
-            assert!(Instant::now() < deadline, "it never came about");
-            // Media comes on GStreamer's threads: it is looked at every millisecond.
-            let Ok(told) = tokio::time::timeout(Duration::from_millis(1), self.told.recv()).await else { continue };
-            if let Told::Signal { session_id, peer, signal, .. } = told.expect("the client runs")
-                && session_id == session
-            {
-                self.signal(session, peer, &signal);
-            }
-        }
-    }
-
-    fn signal(&mut self, session: SessionId, peer: PeerId, signal: &Signal) {
-        if let Signal::Offer { .. } = signal {
-            self.offers += 1;
-            let client = self.client.clone();
-            let resident = Resident::new(move |signal| client.signal(session, None, peer, signal));
-            self.resident = Some((peer, resident));
-        }
-        if let Some((known, resident)) = &self.resident
-            && *known == peer
-        {
-            resident.apply(signal);
-        }
-    }
 }

@@ -5,10 +5,12 @@
 mod media_door;
 mod resident;
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
+use std::time::Duration;
 
 use doorward::ids::{PeerId, SessionId};
 use doorward::media::protocol::{Audible, Order, Report, ToneStep};
@@ -216,6 +218,30 @@ async fn a_killed_worker_is_replaced() {
     door.residents.clear();
     door.order(Order::StartSession { session_id: CALL, picture: true });
     door.join_and_see(2).await;
+}
+
+/// The door does after each death what it does after the first.
+#[tokio::test]
+async fn a_worker_killed_twenty_times_leaves_the_call_usable() {
+    let backoff = Duration::from_millis(20);
+    let patience = Patience { backoff, longest_backoff: backoff, ..Patience::default() };
+    let mut door = Door::open(settings(), patience).await;
+    let mut pids = BTreeSet::new();
+    for number in 1..=21 {
+        door.order(Order::StartSession { session_id: CALL, picture: true });
+        let peer = door.join_and_see(number).await;
+        door.order(Order::OpenGate { peer });
+        door.hears(peer, 440.0).await;
+        door.resident(peer).talk(1000);
+        door.speaker_plays(1000.0).await;
+        assert!(pids.insert(door.pid()), "another worker each time");
+        if number <= 20 {
+            door.signal_child(rustix::process::Signal::KILL);
+            door.residents.clear();
+            door.heard.clear();
+            door.restarted().await;
+        }
+    }
 }
 
 #[tokio::test]

@@ -111,15 +111,12 @@ impl Door {
 
     /// Threads and open files of the child process.
     pub fn belongings(&self) -> (usize, usize) {
-        let count = |what| std::fs::read_dir(format!("/proc/{}/{what}", self.pid())).map_or(0, Iterator::count);
-        (count("task"), count("fd"))
+        belongings_of(self.pid())
     }
 
     /// Resident memory of the child process, in KiB.
     pub fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
-        line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or_default()
+        memory_of(self.pid())
     }
 
     /// Sends a signal to the child process.
@@ -185,6 +182,14 @@ impl Door {
                 let last = &self.heard[self.heard.len().saturating_sub(10)..];
                 panic!("{what} did not come; residents: {:#?}; last heard: {last:#?}", self.residents);
             }
+            self.turn().await;
+        }
+    }
+
+    /// Carries signals to and fro for so long.
+    pub async fn pass(&mut self, time: Duration) {
+        let later = Instant::now() + time;
+        while Instant::now() < later {
             self.turn().await;
         }
     }
@@ -284,6 +289,19 @@ impl Door {
             () = tokio::time::sleep(Duration::from_millis(5)) => {}
         }
     }
+}
+
+/// Threads and open files of a process.
+pub fn belongings_of(pid: u32) -> (usize, usize) {
+    let count = |what| std::fs::read_dir(format!("/proc/{pid}/{what}")).map_or(0, Iterator::count);
+    (count("task"), count("fd"))
+}
+
+/// Resident memory of a process, in KiB.
+pub fn memory_of(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or_default()
 }
 
 /// Within five hundredths.

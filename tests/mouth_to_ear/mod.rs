@@ -40,7 +40,8 @@ struct Street {
     /// To be said, and when it was begun.
     saying: Mutex<Vec<i16>>,
     said: Mutex<Vec<Instant>>,
-    heard: Mutex<Recording>,
+    /// Kept only while it is listened to: a call may be long.
+    heard: Mutex<Option<Recording>>,
 }
 
 impl MouthToEar {
@@ -82,11 +83,13 @@ impl MouthToEar {
             })
             .await;
         }
+        door.resident(talker).stop_recording();
         taken
     }
 
     /// From this talker's mouth to the street, so often.
     pub async fn to_street(&self, door: &mut Door, talker: PeerId, times: usize) -> Vec<Duration> {
+        *lock(&self.street.heard) = Some(Recording::default());
         let began = Arc::new(Mutex::new(Vec::new()));
         let beginning = Arc::clone(&began);
         let mut sound = vec![0; measure::PERIOD];
@@ -96,12 +99,13 @@ impl MouthToEar {
         for number in 0..times {
             door.until("a chirp in the street", |_| {
                 let Some(&began) = lock(&began).get(number) else { return false };
-                let arrived = arrived(&lock(&self.street.heard), began);
+                let arrived = lock(&self.street.heard).as_ref().and_then(|heard| arrived(heard, began));
                 taken.extend(arrived);
                 arrived.is_some()
             })
             .await;
         }
+        *lock(&self.street.heard) = None;
         taken
     }
 }
@@ -174,6 +178,7 @@ fn hear(mut ear: std::fs::File, street: &Street) {
     let mut bytes = [0; 2 * PIECE];
     while !street.over.load(Ordering::SeqCst) && ear.read_exact(&mut bytes).is_ok() {
         let mut heard = lock(&street.heard);
+        let Some(heard) = heard.as_mut() else { continue };
         heard.samples.extend(bytes.chunks_exact(2).map(|two| i16::from_le_bytes([two[0], two[1]])));
         let samples = heard.samples.len();
         heard.came.push((samples, Instant::now()));

@@ -27,6 +27,8 @@ pub struct Resident {
     webrtc: gst::Element,
     voice: gst::Element,
     valve: gst::Element,
+    /// What puts another sound in the tone's place.
+    speaking: Mutex<Option<gst::PadProbeId>>,
     outbox: Outbox,
     senses: Arc<Senses>,
 }
@@ -92,6 +94,9 @@ impl Resident {
         if on_loopback {
             assert!(agent.emit_by_name::<bool>("add-local-ip-address", &[&"127.0.0.1"]));
         }
+        // No browser listens on TCP or asks the router for anything.
+        let nice = agent.property::<glib::Object>("agent");
+        ["ice-tcp", "upnp"].into_iter().for_each(|unwanted| nice.set_property(unwanted, false));
         for url in servers.iter().flat_map(turn_urls) {
             assert!(webrtc.emit_by_name::<bool>("add-turn-server", &[&url]), "a TURN server is taken");
         }
@@ -113,7 +118,7 @@ impl Resident {
         });
         let (voice, valve) = (make("audiotestsrc"), make("valve"));
         pipeline.set_state(gst::State::Playing).expect("it plays");
-        Self { pipeline, webrtc, voice, valve, outbox, senses }
+        Self { pipeline, webrtc, voice, valve, speaking: Mutex::new(None), outbox, senses }
     }
 
     /// Takes in the door's offer or candidate.
@@ -138,7 +143,9 @@ impl Resident {
         assert!(!sound.is_empty());
         let next = AtomicUsize::new(0);
         let pad = self.voice.static_pad("src").expect("every source has one");
-        pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let mut speaking = self.speaking.lock().unwrap_or_else(PoisonError::into_inner);
+        speaking.take().into_iter().for_each(|before| pad.remove_probe(before));
+        *speaking = pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
             let Some(buffer) = info.buffer_mut() else { return gst::PadProbeReturn::Ok };
             let mut bytes = buffer.make_mut().map_writable().expect("it is our own");
             for sample in bytes.chunks_exact_mut(2) {
@@ -161,6 +168,11 @@ impl Resident {
     /// From now on it keeps what it hears.
     pub fn record(&self) {
         self.senses.heard.lock().unwrap_or_else(PoisonError::into_inner).recording = Some(Recording::default());
+    }
+
+    /// And no longer.
+    pub fn stop_recording(&self) {
+        self.senses.heard.lock().unwrap_or_else(PoisonError::into_inner).recording = None;
     }
 
     /// What it heard since then.
