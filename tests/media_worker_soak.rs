@@ -77,7 +77,7 @@ const ROUND: [Course; 10] =
 
 #[tokio::test]
 async fn nothing_is_left_of_calls_that_are_over() {
-    let calls = number("DOORWARD_SOAK_CALLS", 100);
+    let calls = number("DOORWARD_SOAK_CALLS", 50);
     let registry = Registry::new();
     let door = Door::open_with(registry.command(), settings(), Patience::default()).await;
     let mut street = Street { door, calls: 0, peers: 0, random: fastrand::Rng::with_seed(20_261_126) };
@@ -104,7 +104,7 @@ async fn nothing_is_left_of_calls_that_are_over() {
 
 #[tokio::test]
 async fn nothing_is_left_of_calls_at_a_station() {
-    let calls = number("DOORWARD_SOAK_CALLS", 100) / 5;
+    let calls = number("DOORWARD_SOAK_CALLS", 50) / 5;
     let Flat { station, mut phone, _house } = Flat::furnish().await;
     let processes = [("station", station.pid()), ("worker", station.worker())];
     let mut before = Vec::new();
