@@ -1,7 +1,7 @@
 //! Calls without end at one real media worker, and calls at a real station: nothing of those that are over is left, neither
 //! memory nor threads, files or GStreamer objects. One call that lasts: its sound comes as soon at the end as at the start.
 //!
-//! A hundred calls run with the other tests. `make soak` runs a thousand, and the call of an hour.
+//! Fifty calls run with the other tests. `make soak` runs a thousand, and the call of an hour.
 #![cfg(feature = "media")]
 
 mod alive;
