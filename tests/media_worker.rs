@@ -259,6 +259,21 @@ async fn a_hanging_worker_is_killed_and_replaced() {
     assert!(!std::path::Path::new(&format!("/proc/{before}")).exists(), "it is buried");
 }
 
+/// A machine that was suspended or starved is no worker that hangs: it was asked nothing meanwhile.
+#[tokio::test]
+async fn a_door_that_stood_still_keeps_its_worker() {
+    let patience = Patience { ping: Duration::from_millis(500), pong: Duration::from_secs(2), ..Patience::default() };
+    let mut door = Door::open(settings(), patience).await;
+    let pid = door.pid();
+    for _ in 0..2 {
+        // Everything of the door stands still, its supervisor too: they share this thread.
+        std::thread::sleep(Duration::from_secs(3));
+        door.pass(Duration::from_secs(1)).await;
+    }
+    assert_eq!(door.pid(), pid);
+    assert!(!door.heard.iter().any(|event| matches!(event, WorkerEvent::Died { .. })), "{:?}", door.heard);
+}
+
 #[tokio::test]
 async fn the_worker_ends_with_its_door() {
     let mut door = Door::in_session(settings()).await;

@@ -48,7 +48,7 @@ impl WorkerCommand {
 pub struct Patience {
     /// Between two pings.
     pub ping: Duration,
-    /// Without a pong for so long, it hangs.
+    /// Without a pong to the pings of so long, it hangs.
     pub pong: Duration,
     /// From its start until it must be ready. The first start on a machine scans all GStreamer plugins.
     pub ready: Duration,

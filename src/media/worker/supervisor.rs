@@ -92,16 +92,14 @@ impl Supervisor {
         }
         let mut pings = tokio::time::interval(self.patience.ping);
         pings.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut nonce = 0;
-        let mut silent_since = Instant::now();
+        let (mut nonce, mut answered) = (0, 0);
         let mut ready_by = Some(Instant::now() + self.patience.ready);
         loop {
-            let hangs = silent_since + self.patience.pong;
             tokio::select! {
                 // Reports first: a pong that is there already must not be missed for being late in line.
                 biased;
                 report = child.report() => match report {
-                    Some(Report::Pong { .. }) => silent_since = Instant::now(),
+                    Some(Report::Pong { nonce }) => answered = nonce,
                     Some(Report::Ready { encoder }) => {
                         ready_by = None;
                         self.ready(encoder);
@@ -120,15 +118,23 @@ impl Supervisor {
                     }
                 },
                 _ = pings.tick() => {
+                    if self.is_silent(nonce, answered) {
+                        return End::Died("it does not answer".to_owned());
+                    }
                     nonce += 1;
                     if child.send(&Order::Ping { nonce }).is_err() {
                         return End::Died("it takes no orders".to_owned());
                     }
                 }
-                () = tokio::time::sleep_until(hangs) => return End::Died("it does not answer".to_owned()),
                 () = until(ready_by) => return End::Died("it was not ready in time".to_owned()),
             }
         }
+    }
+
+    /// Measured in pings, not by the clock: a door that stood still itself asked nothing in that time.
+    fn is_silent(&self, asked: u64, answered: u64) -> bool {
+        let unanswered = u32::try_from(asked.saturating_sub(answered)).unwrap_or(u32::MAX);
+        self.patience.ping.saturating_mul(unanswered) >= self.patience.pong
     }
 
     fn ready(&mut self, encoder: String) {
