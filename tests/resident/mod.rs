@@ -187,7 +187,8 @@ impl Resident {
         for element in bin.iterate_all_by_element_factory_name("nicesink") {
             let pad = element.ok().and_then(|element| element.static_pad("sink")).expect("a sink has one");
             let all = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
-            pad.add_probe(all, |_, _| gst::PadProbeReturn::Drop);
+            // `Drop` would be a critical warning of GStreamer for each of them.
+            pad.add_probe(all, |_, _| gst::PadProbeReturn::Handled);
             sinks += 1;
         }
         assert!(sinks > 0, "it is connected by ICE");

@@ -20,7 +20,7 @@ use super::progress::Progress;
 use super::speaker::change_samples;
 use super::starting::{Started, Step};
 use super::timeline::Timeline;
-use super::{bus, frame_counter, still};
+use super::{TAKEN_OUT, bus, frame_counter, still};
 use crate::media::pipeline::{
     Element, Encoder, Exposure, FRAME_COUNTER, PICTURE_RATE, PICTURE_SIZE, PictureSize, RAW_PICTURES, VIDEO_ENCODER,
     Value, scaled,
@@ -223,7 +223,7 @@ fn limit_key_units(pad: &gst::Pad) {
         }
         let (mut last, now) = (last.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
         if last.is_some_and(|last| now.saturating_duration_since(last) < KEY_UNITS_APART) {
-            return gst::PadProbeReturn::Drop;
+            return TAKEN_OUT;
         }
         *last = Some(now);
         gst::PadProbeReturn::Ok
@@ -238,7 +238,7 @@ fn end_is_failure(pad: &gst::Pad, opening: &Opening<'_>) {
             return gst::PadProbeReturn::Ok;
         }
         let _ = events.send(Event::CaptureFailed { opened, fault: Fault::failed("it came to an end") });
-        gst::PadProbeReturn::Drop
+        TAKEN_OUT
     });
 }
 
@@ -257,7 +257,7 @@ fn repeat_for_ever(decoder: &gst::Element, timeline: &Timeline) {
                 let (timeline, pad) = (timeline.clone(), pad.clone());
                 decoder.call_async(move |decoder| begin_again(decoder, &pad, &timeline));
             }
-            gst::PadProbeReturn::Drop
+            TAKEN_OUT
         });
     });
 }

@@ -22,7 +22,7 @@ use super::mixer::Mixer;
 use super::speaker::change_samples;
 use super::succession::{self, Late};
 use super::timeline::Timeline;
-use super::{bus, ice, liveness, statistics};
+use super::{TAKEN_OUT, bus, ice, liveness, statistics};
 use crate::ids::PeerId;
 use crate::media::pipeline::{
     Caps, Encoder, IceSettings, SOUND_ENCODER, Value, offered_sound, picture_packets, sound_packets, voice,
@@ -261,7 +261,7 @@ fn receiving_branch(pipeline: &gst::Pipeline, webrtc: &gst::Element, plan: &Plan
         let voice = voice.upgrade().filter(|voice| is_sound(pad) && !voice.is_linked());
         if voice.is_none_or(|voice| pad.link(&voice).is_err()) {
             // Something that was not asked for: it goes nowhere, and must not stop what is beside it.
-            pad.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST, |_, _| gst::PadProbeReturn::Drop);
+            pad.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST, |_, _| TAKEN_OUT);
         }
     });
     Ok(())

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
+use super::TAKEN_OUT;
+
 /// Held by the connection, on the worker's loop.
 pub(super) struct Gate(Arc<AtomicBool>);
 
@@ -58,7 +60,7 @@ impl Guard {
             if guard.is_open() || info.event().is_some_and(|event| !makes_sound(event.type_())) {
                 gst::PadProbeReturn::Ok
             } else {
-                gst::PadProbeReturn::Drop
+                TAKEN_OUT
             }
         });
     }
@@ -71,6 +73,8 @@ fn makes_sound(event: gst::EventType) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicU32;
+
     use super::*;
 
     #[test]
@@ -93,7 +97,7 @@ mod tests {
         pad.set_active(true).expect("a lonely pad can be active");
         let sink =
             gst::Pad::builder(gst::PadDirection::Sink).chain_function(|_, _, _| Ok(gst::FlowSuccess::Ok)).build();
-        let passed = Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let passed = Arc::new(AtomicU32::new(0));
         let count = Arc::clone(&passed);
         sink.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST, move |_, _| {
             count.fetch_add(1, Ordering::SeqCst);
@@ -103,11 +107,19 @@ mod tests {
         pad.link(&sink).expect("they fit");
         pad.push_event(gst::event::StreamStart::new("test"));
         pad.push_event(gst::event::Segment::new(&gst::FormattedSegment::<gst::ClockTime>::new()));
+        let complaints = Arc::new(AtomicU32::new(0));
+        let heard = Arc::clone(&complaints);
+        let levels = gst::glib::LogLevels::LEVEL_CRITICAL;
+        let listening = gst::glib::log_set_handler(Some("GStreamer"), levels, false, false, move |_, _, _| {
+            heard.fetch_add(1, Ordering::SeqCst);
+        });
         let mut list = gst::BufferList::new();
         list.get_mut().expect("it is new").add(gst::Buffer::new());
         let _ = pad.push(gst::Buffer::new());
         let _ = pad.push_list(list);
-        assert_eq!(passed.load(Ordering::SeqCst), 0);
+        pad.push_event(gst::event::Gap::new(gst::ClockTime::ZERO, gst::ClockTime::SECOND));
+        assert_eq!((passed.load(Ordering::SeqCst), complaints.load(Ordering::SeqCst)), (0, 0));
+        gst::glib::log_remove_handler(Some("GStreamer"), listening);
         gate.open();
         pad.push(gst::Buffer::new()).expect("the gate is open");
         assert_eq!(passed.load(Ordering::SeqCst), 1);

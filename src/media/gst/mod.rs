@@ -49,6 +49,10 @@ pub use frame_counter::read as read_frame_counter;
 
 use event::Event;
 
+/// A probe's word for: what comes by goes no further. `Drop` says the same, but here a probe owns what it sees and lets go of it
+/// itself; GStreamer before 1.24.8 then lets go of nothing once more, with a critical warning for every piece.
+const TAKEN_OUT: gstreamer::PadProbeReturn = gstreamer::PadProbeReturn::Handled;
+
 /// Exit status for a worker that cannot work at all (`EX_SOFTWARE` of sysexits.h).
 const SOFTWARE: u8 = 70;
 

@@ -8,6 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
+use super::TAKEN_OUT;
+
 /// The least step between two pictures that stood in the wrong order.
 const STEP: gst::ClockTime = gst::ClockTime::from_mseconds(1);
 
@@ -35,7 +37,7 @@ pub(super) fn keep_at(pad: &gst::Pad, late: Late) {
         let mut reached = reached.lock().unwrap_or_else(PoisonError::into_inner);
         match place(begins, ends, &mut reached, late) {
             Place::AsItIs => {}
-            Place::Nowhere => return gst::PadProbeReturn::Drop,
+            Place::Nowhere => return TAKEN_OUT,
             Place::Later(by) => {
                 let buffer = buffer.make_mut();
                 buffer.set_pts(buffer.pts().map(|pts| pts + by));
