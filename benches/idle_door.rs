@@ -6,7 +6,7 @@ mod bench;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use bench::{Furnished, machine, row};
+use bench::{Furnished, machine, memory, row, usage};
 
 const STARTS: usize = 30;
 const WATCHED: Duration = Duration::from_secs(60);
@@ -36,7 +36,7 @@ fn main() {
     let door = furnished.door(&hub.address, "");
     // The worker scans its plugins and makes its certificate in the first seconds.
     std::thread::sleep(Duration::from_secs(8));
-    let worker = child_of(door.pid());
+    let worker = door.worker();
     watch(&[("control process", Some(door.pid())), ("media worker", worker), ("hub", Some(hub.pid()))]);
     println!("load after: {}", bench::load());
 }
@@ -58,36 +58,4 @@ fn watch(processes: &[(&str, Option<u32>)]) {
             fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count),
         );
     }
-}
-
-struct Usage {
-    /// Of 10 ms: hundredths of a second of processor time, so ticks per second are per cent.
-    ticks: u64,
-    /// Voluntary context switches of all threads.
-    switches: u64,
-}
-
-fn usage(pid: u32) -> Usage {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
-    let number = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok()).unwrap_or_default();
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let switches = threads.map(|thread| {
-        let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-        line.and_then(|count| count.trim().parse::<u64>().ok()).unwrap_or_default()
-    });
-    Usage { ticks: number(11) + number(12), switches: switches.sum() }
-}
-
-/// Resident memory in KiB.
-fn memory(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|size| size.trim().trim_end_matches(" kB").parse().ok()).unwrap_or_default()
-}
-
-fn child_of(pid: u32) -> Option<u32> {
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
-    children.split_whitespace().next()?.parse().ok()
 }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "every bench that includes it uses a part of it")]
 
+pub mod pictures;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -20,6 +22,11 @@ pub fn machine(title: &str) {
     println!("\n{title}");
     println!("machine:{}, {cores} cores, Linux {}", model.trim_start_matches(['\t', ':']), release.trim());
     println!("load:    {}", load());
+}
+
+/// What was asked for on the command line.
+pub fn words() -> Vec<String> {
+    std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect()
 }
 
 pub fn load() -> String {
@@ -44,6 +51,35 @@ pub fn row(what: &str, mut samples: Vec<Duration>) -> Duration {
         ms(at(99))
     );
     at(50)
+}
+
+/// What a process used since its start.
+pub struct Usage {
+    /// Of 10 ms: hundredths of a second of processor time, so ticks per second are per cent.
+    pub ticks: u64,
+    /// Voluntary context switches of all threads.
+    pub switches: u64,
+}
+
+/// What this process used until now.
+pub fn usage(pid: u32) -> Usage {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+    let number = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok()).unwrap_or_default();
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let switches = threads.map(|thread| {
+        let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.and_then(|count| count.trim().parse::<u64>().ok()).unwrap_or_default()
+    });
+    Usage { ticks: number(11) + number(12), switches: switches.sum() }
+}
+
+/// Resident memory in KiB.
+pub fn memory(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|size| size.trim().trim_end_matches(" kB").parse().ok()).unwrap_or_default()
 }
 
 /// A hub's state with one door and residents in one group.
@@ -136,6 +172,13 @@ impl Process {
 
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The door's media worker, if it has one.
+    pub fn worker(&self) -> Option<u32> {
+        let pid = self.pid();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+        children.split_whitespace().next()?.parse().ok()
     }
 }
 

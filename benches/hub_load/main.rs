@@ -21,7 +21,7 @@ mod bench;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 fn main() {
-    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let words = bench::words();
     let small = words.iter().any(|word| word == "small");
     let wanted = |name: &str| words.iter().all(|word| word == "small") || words.iter().any(|word| word == name);
     let sizes: Vec<usize> = if small { vec![250, 500, 1000] } else { vec![1000, 4000, 16_000] };

@@ -177,10 +177,7 @@ ${door.call ?? ''}
 [microphone.test]
 hertz = ${DOOR_HERTZ}
 [video]
-width = 320
-height = 240
-frame-rate = 15
-bitrate = 300
+${door.video ?? 'width = 320\nheight = 240\nframe-rate = 15\nbitrate = 300'}
 [light]
 leds = ${LEDS}
 [ice]

@@ -42,7 +42,18 @@ struct Senses {
     sound_packets: AtomicU64,
     pictures: AtomicU64,
     seen: Mutex<Seen>,
+    /// Kept while it looks closely.
+    looks: Mutex<Option<Vec<Look>>>,
     heard: Mutex<Heard>,
+}
+
+/// A picture that was decoded.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    /// Its frame counter, which only a picture of the camera's own size shows.
+    pub number: u32,
+    pub width: usize,
+    pub at: Instant,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -163,6 +174,16 @@ impl Resident {
     /// From now on it takes nothing and says nothing, its connection still up.
     pub fn stand_still(&self) {
         self.pipeline.set_state(gst::State::Paused).expect("it pauses");
+    }
+
+    /// From now on it keeps count of every picture.
+    pub fn look_closely(&self) {
+        *self.senses.looks.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
+    }
+
+    /// The pictures since then.
+    pub fn looks(&self) -> Vec<Look> {
+        self.senses.looks.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
     }
 
     /// From now on it keeps what it hears.
@@ -403,6 +424,10 @@ fn see(senses: &Senses, luma: &[u8], width: usize) {
     let mut seen = senses.seen.lock().unwrap_or_else(PoisonError::into_inner);
     seen.first.get_or_insert_with(Instant::now);
     let number = read_frame_counter(luma, width);
+    let mut looks = senses.looks.lock().unwrap_or_else(PoisonError::into_inner);
+    if let (Some(number), Some(looks)) = (number, looks.as_mut()) {
+        looks.push(Look { number, width, at: Instant::now() });
+    }
     if let (Some(number), Some(last)) = (number, seen.last_number) {
         seen.longest_gap = seen.longest_gap.max(number.saturating_sub(last));
     }

@@ -25,7 +25,7 @@ pub(super) fn draw_at(pad: &gst::Pad, width: usize) {
 }
 
 /// Draws a number into the luma plane of a picture; one too small for it is left as it is.
-fn draw(luma: &mut [u8], stride: usize, number: u32) {
+pub fn draw(luma: &mut [u8], stride: usize, number: u32) {
     if stride < COLUMNS * SQUARE || luma.len() < stride * 2 * SQUARE {
         return;
     }

@@ -45,7 +45,7 @@ use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::sync::mpsc;
 
-pub use frame_counter::read as read_frame_counter;
+pub use frame_counter::{draw as draw_frame_counter, read as read_frame_counter};
 
 use event::Event;
 

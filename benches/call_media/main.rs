@@ -1,11 +1,15 @@
-//! From looking to the first picture, and from accepting to the first sound, with real processes, real GStreamer and a
-//! resident without a browser (a browser adds its own ~100 ms to paint). With early picture the accept opens no new
-//! connection: the offers are counted.
+//! From looking to the first picture, and from accepting to the first sound, with real processes and real GStreamer: at a resident
+//! without a browser, and in Chromium, which adds its own ~100 ms to paint. Beside them what two ends of aiortc, and two of
+//! Chromium, take without a door between them. With early picture the accept opens no new connection: the offers are counted.
+//!
+//! `cargo bench --bench call_media`, or with one of `door aiortc chromium`.
 
+#[path = "../bench/mod.rs"]
 mod bench;
-#[path = "../tests/phone/mod.rs"]
+mod peers;
+#[path = "../../tests/phone/mod.rs"]
 mod phone;
-#[path = "../tests/resident/mod.rs"]
+#[path = "../../tests/resident/mod.rs"]
 mod resident;
 
 use std::time::{Duration, Instant};
@@ -15,26 +19,52 @@ use phone::Phone;
 use resident::Resident;
 
 const CALLS: usize = 30;
+/// A worker takes its time to come.
+const COLD_CALLS: usize = 8;
 
 fn main() {
     machine("media of a call: 640x480 test picture, VP8, loopback");
-    gstreamer::init().expect("GStreamer is installed");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        let early = measure("", true).await;
-        println!("with early picture:");
-        row("  look (session started) to connected", early.iter().map(|call| call.connected).collect());
-        row("  look to first decoded picture", early.iter().map(|call| call.picture).collect());
-        row("  accept to first sound", early.iter().map(|call| call.sound).collect());
-        println!("  offers per call: {:.2} (the accept opens no new connection)", offers(&early));
-        let late = measure("[call]\nearly-picture = false\n", false).await;
-        println!("without early picture:");
+    let words = bench::words();
+    let wanted = |name: &str| words.is_empty() || words.iter().any(|word| word == name);
+    if wanted("door") {
+        gstreamer::init().expect("GStreamer is installed");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(at_the_door());
+    }
+    if wanted("aiortc") {
+        peers::aiortc();
+    }
+    if wanted("chromium") {
+        peers::chromium();
+    }
+    println!("load after: {}", bench::load());
+}
+
+async fn at_the_door() {
+    let early = measure("", Kind { looks_first: true, kills: false }, CALLS).await;
+    println!("with early picture:");
+    row("  look (session started) to connected", early.iter().map(|call| call.connected).collect());
+    row("  look to first decoded picture", early.iter().map(|call| call.picture).collect());
+    row("  accept to first sound", early.iter().map(|call| call.sound).collect());
+    println!("  offers per call: {:.2} (the accept opens no new connection)", offers(&early));
+    for (state, kills, calls) in
+        [("a worker that stands ready", false, CALLS), ("a worker just killed", true, COLD_CALLS)]
+    {
+        let late = measure("[call]\nearly-picture = false\n", Kind { looks_first: false, kills }, calls).await;
+        println!("without early picture, {state}:");
         row("  accept to connected", late.iter().map(|call| call.connected).collect());
         row("  accept to first decoded picture", late.iter().map(|call| call.picture).collect());
         row("  accept to first sound", late.iter().map(|call| call.sound).collect());
         println!("  offers per call: {:.2}", offers(&late));
-    });
-    println!("load after: {}", bench::load());
+    }
+}
+
+/// How a call goes.
+#[derive(Clone, Copy)]
+struct Kind {
+    looks_first: bool,
+    /// The worker, before the press.
+    kills: bool,
 }
 
 struct CallFigures {
@@ -48,20 +78,30 @@ fn offers(calls: &[CallFigures]) -> f64 {
     calls.iter().map(|call| f64::from(call.offers)).sum::<f64>() / calls.len() as f64
 }
 
-async fn measure(door_settings: &str, looks_first: bool) -> Vec<CallFigures> {
+async fn measure(door_settings: &str, kind: Kind, count: usize) -> Vec<CallFigures> {
     let furnished = Furnished::new(1);
     let hub = furnished.hub();
     let door = furnished.door(&hub.address, door_settings);
     let mut phone = Phone::connect(Furnished::settings(&hub.address, &furnished.residents[0])).await;
-    // The worker makes its certificate at start; a visitor does not come in the first second of a door's life.
-    tokio::time::sleep(Duration::from_secs(5)).await;
     let mut calls = Vec::new();
-    for _ in 0..CALLS {
-        calls.push(call(&mut phone, &door, looks_first).await);
+    for number in 0..count {
+        if number == 0 || kind.kills {
+            // The worker makes its certificate at start; a visitor does not come in the first second of a door's life.
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+        if kind.kills {
+            kill(door.worker().expect("the door keeps a worker"));
+        }
+        calls.push(call(&mut phone, &door, kind.looks_first).await);
         // The door shows how it went for 4 s; a press then begins the next call all the same.
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
     calls
+}
+
+fn kill(pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("a pid is positive");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it is the door's child");
 }
 
 async fn call(phone: &mut Phone, door: &Process, looks_first: bool) -> CallFigures {
