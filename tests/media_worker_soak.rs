@@ -40,6 +40,8 @@ const CROWD: usize = 400;
 const TELLING: usize = 500;
 /// Kilobytes that a call may cost for ever.
 const SLOPE: f64 = 2.0;
+/// Heaps in which memory may lie in pieces, beside the first.
+const HEAPS: usize = 1;
 /// Connections to the hub that a station keeps open for the next verbs, for a while.
 const KEPT: usize = 4;
 
@@ -92,6 +94,7 @@ async fn nothing_is_left_of_calls_that_are_over() {
     }
     let pid = street.door.pid();
     println!("{} calls in {:.0?}; threads and files {belongings:?}", street.calls, began.elapsed());
+    assert!(heaps_of(pid) <= HEAPS, "of glibc's heaps it has {}", heaps_of(pid));
     let (mut now, deadline) = (registry.census(pid).await, Instant::now() + media_door::DEADLINE);
     while let left @ [_, ..] = more(&census, &now).as_slice() {
         assert!(Instant::now() < deadline, "of these some are left (before, now): {left:?}");
@@ -245,6 +248,17 @@ async fn visit(station: &Station, phone: &mut Phone, number: usize) {
     }
     let over = |status: &serde_json::Value| status["camera"] == false && status["sessionId"].is_null();
     station.until("the end of the call", over).await;
+}
+
+/// What glibc reserved for heaps beside the first: 64 MiB each, at a multiple of that. A thread's stack may lie there, too, but
+/// begins with a page that nobody may touch.
+fn heaps_of(pid: u32) -> usize {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+    let begins = maps
+        .lines()
+        .filter(|line| line.contains(" rw-p "))
+        .filter_map(|line| u64::from_str_radix(line.split('-').next()?, 16).ok());
+    begins.filter(|begin| begin % (64 << 20) == 0).count()
 }
 
 /// A number that was set from outside.

@@ -25,6 +25,8 @@ use crate::room_of_pipes::{Mouth, pipe, wav_header};
 const PIECE: usize = 480;
 const PIECE_TIME: Duration = Duration::from_millis(10);
 const RATE: f64 = 48_000.0;
+/// With more chirps torn apart than this there is no conversation to measure.
+const TORN: usize = 30;
 
 /// The door's mouth and ear.
 pub struct MouthToEar {
@@ -71,20 +73,17 @@ impl MouthToEar {
     pub async fn to_resident(&self, door: &mut Door, talker: PeerId, times: usize) -> Vec<Duration> {
         lock(&self.street.said).clear();
         door.resident(talker).record();
-        let mut taken = Vec::new();
-        for number in 0..times {
+        let mut chirps = Chirps::default();
+        while chirps.taken.len() < times {
             lock(&self.street.saying).extend(said_once());
             door.until("a chirp at the resident", |door| {
-                let recording = door.resident(talker).recording();
-                let Some(&began) = lock(&self.street.said).get(number) else { return false };
-                let arrived = arrived(&recording, began);
-                taken.extend(arrived);
-                arrived.is_some()
+                let began = lock(&self.street.said).get(chirps.number()).copied().filter(is_over);
+                began.is_some_and(|began| chirps.hear(&door.resident(talker).recording(), began))
             })
             .await;
         }
         door.resident(talker).stop_recording();
-        taken
+        chirps.taken
     }
 
     /// From this talker's mouth to the street, so often.
@@ -95,18 +94,18 @@ impl MouthToEar {
         let mut sound = vec![0; measure::PERIOD];
         sound.splice(..0, measure::chirp());
         door.resident(talker).speak(sound, move || lock(&beginning).push(Instant::now()));
-        let mut taken = Vec::new();
-        for number in 0..times {
+        let mut chirps = Chirps::default();
+        while chirps.taken.len() < times {
             door.until("a chirp in the street", |_| {
-                let Some(&began) = lock(&began).get(number) else { return false };
-                let arrived = lock(&self.street.heard).as_ref().and_then(|heard| arrived(heard, began));
-                taken.extend(arrived);
-                arrived.is_some()
+                let began = lock(&began).get(chirps.number()).copied().filter(is_over);
+                began.is_some_and(|began| {
+                    lock(&self.street.heard).as_ref().is_some_and(|heard| chirps.hear(heard, began))
+                })
             })
             .await;
         }
         *lock(&self.street.heard) = None;
-        taken
+        chirps.taken
     }
 }
 
@@ -136,14 +135,44 @@ fn said_once() -> Vec<i16> {
     sound
 }
 
-/// How long after it was begun the chirp had come, once it and half a second more are there. Its last part comes when it was
-/// said, so its length does not count.
-fn arrived(recording: &Recording, began: Instant) -> Option<Duration> {
-    let first = recording.came.iter().position(|(_, came)| *came >= began)?;
-    let from = recording.came.get(first.saturating_sub(1)).map_or(0, |(samples, _)| *samples);
-    if recording.samples.len() < from + measure::PERIOD * 3 / 4 {
-        return None;
+/// Chirps, one after the other.
+#[derive(Default)]
+struct Chirps {
+    /// How long they took.
+    taken: Vec<Duration>,
+    /// Those that a busy machine tore apart: nobody finds them any more.
+    torn: usize,
+}
+
+impl Chirps {
+    /// Of the one that is listened for.
+    fn number(&self) -> usize {
+        self.taken.len() + self.torn
     }
+
+    /// Listens for it. False, as long as it and half a second more are not there. It is looked for once: looking takes long.
+    fn hear(&mut self, recording: &Recording, began: Instant) -> bool {
+        let Some(first) = recording.came.iter().position(|(_, came)| *came >= began) else { return false };
+        let from = recording.came.get(first.saturating_sub(1)).map_or(0, |(samples, _)| *samples);
+        if recording.samples.len() < from + measure::PERIOD * 3 / 4 {
+            return false;
+        }
+        match arrived(recording, from, began) {
+            Some(after) => self.taken.push(after),
+            None => self.torn += 1,
+        }
+        assert!(self.torn <= TORN, "{} chirps were torn apart, only {:?} came", self.torn, self.taken);
+        true
+    }
+}
+
+/// So long after a chirp began a look at the recording may be worth its while.
+fn is_over(began: &Instant) -> bool {
+    began.elapsed() > Duration::from_millis(750)
+}
+
+/// How long after it was begun the chirp had come. Its last part comes when it was said, so its length does not count.
+fn arrived(recording: &Recording, from: usize, began: Instant) -> Option<Duration> {
     let at = measure::find(&recording.samples, from)?;
     let (samples, came) = recording.came.iter().find(|(samples, _)| *samples as f64 > at)?;
     // The piece came as a whole: its earlier samples are as much older.

@@ -21,6 +21,11 @@ const LINES_WAITING: usize = 512;
 /// A worker ends by itself within a second.
 const LAST_WORDS: Duration = Duration::from_millis(1500);
 
+/// Every connection has a dozen threads of its own, for as long as it lasts. glibc gives them up to eight heaps for each processor,
+/// and what stays in pieces in each of them is never given back: a worker weighed 108 MB after a thousand calls, and weighs
+/// 76 MB with two heaps.
+const HEAPS: (&str, &str) = ("MALLOC_ARENA_MAX", "2");
+
 /// A running child.
 pub(super) struct Child {
     process: tokio::process::Child,
@@ -36,6 +41,7 @@ impl Child {
         ours.set_nonblocking(true)?;
         let process = Command::new(&command.program)
             .args(&command.arguments)
+            .env(HEAPS.0, std::env::var_os(HEAPS.0).unwrap_or_else(|| HEAPS.1.into()))
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .kill_on_drop(true)
