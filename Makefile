@@ -8,7 +8,7 @@ TEST := $(shell command -v cargo-nextest >/dev/null && echo "nextest run --no-fa
 # Pinned: what is built today is built the same next year.
 CARGO_DEB := 3.8.0
 
-.PHONY: help demo demo-lan test test-quick soak soak-calls soak-hub test-hardware browser-modules bench check fuzz manual deb deb-arm64 deb-armhf test-packages test-packages-quick
+.PHONY: help demo demo-lan recovery test test-quick soak soak-calls soak-hub test-hardware browser-modules bench check fuzz manual deb deb-arm64 deb-armhf test-packages test-packages-quick
 
 help:
 	@echo "make demo        hub, simulated door and app on this machine: installs what is missing, builds, runs"
@@ -24,6 +24,7 @@ help:
 	@echo "make test-packages  installs, upgrades, removes and purges them in a clean Debian 12 and 13 (as root)"
 	@echo "make test-packages-quick  the same with debugging builds in Debian 12, as .ci/run does it"
 	@echo "make bench       prints the figures"
+	@echo "make recovery    prints how long the faults of a call last: addresses, blackouts, relays, workers, devices (as root)"
 	@echo "make fuzz        searches for hostile input for a minute each (needs cargo-fuzz and nightly Rust)"
 	@echo "make check       formatting, lints and documentation, as .ci/run checks them"
 
@@ -66,6 +67,11 @@ soak-hub:
 bench:
 	@.ci/setup build run
 	@cargo bench
+
+# The tests of faults, which print what each of them cost.
+recovery: browser-modules
+	@cargo test --no-fail-fast --test media_networks --test media_worker --test media_worker_devices -- --nocapture --test-threads=1 2>&1 | grep -o 'recovery: .*\|test .* FAILED\|skipped: .*'
+	@cargo test --test browser -- --nocapture --test-threads=1 recovery_media network 2>&1 | grep -o 'recovery: .*\|test .* FAILED'
 
 check:
 	@cargo fmt --check

@@ -15,7 +15,7 @@ use doorward::media::pipeline::{CameraSource, VideoSettings};
 use doorward::media::protocol::{Order, Report};
 use doorward::signaling::protocol::Signal;
 
-use media_door::Door;
+use media_door::{Door, recovered};
 use networks::detour::Detour;
 use networks::{Town, in_town};
 
@@ -44,12 +44,6 @@ fn way(door: &Door, peer: PeerId) -> Option<String> {
         _ => None,
     });
     ways.last()
-}
-
-fn print(fault: &str, took: Duration) {
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load = load.split(' ').next().unwrap_or_default();
-    println!("{fault}: picture again after {:.2} s (load {load})", took.as_secs_f64());
 }
 
 #[test]
@@ -161,7 +155,7 @@ fn a_blackout_is_over_when_the_network_is_back() {
         town.fault("meta l4proto udp");
         let began = Instant::now();
         door.until("the loss", |door| !lost(door).is_empty()).await;
-        println!("blackout: noticed after {:.2} s", began.elapsed().as_secs_f64());
+        recovered("blackout", "noticed", began.elapsed());
         let dark = Duration::from_secs(if long { 60 } else { 6 });
         let back = Instant::now() + dark;
         let again = door
@@ -171,7 +165,7 @@ fn a_blackout_is_over_when_the_network_is_back() {
                 }
             })
             .await;
-        print("blackout", back.elapsed());
+        recovered("blackout over", "picture again", back.elapsed());
         door.hears(again, 440.0).await;
     });
 }
@@ -195,11 +189,11 @@ fn a_way_that_leads_in_one_direction_only_is_no_way() {
         town.fault("ip daddr 198.51.100.0/25 meta l4proto udp");
         let began = Instant::now();
         door.until("the loss", |door| !lost(door).is_empty()).await;
-        println!("nothing to the door: noticed after {:.2} s", began.elapsed().as_secs_f64());
+        recovered("nothing reaches the door", "noticed", began.elapsed());
         let mended = Instant::now();
         town.mend();
         door.replaced(peer, |_| {}).await;
-        print("one way", mended.elapsed());
+        recovered("the way to the door open again", "picture again", mended.elapsed());
     });
 }
 
@@ -211,7 +205,7 @@ fn another_address_of_the_door_is_used_at_once() {
         let began = Instant::now();
         town.readdress("door", "198.51.100.2/25", "198.51.100.3/25", "198.51.100.1");
         let again = door.replaced(peer, |_| {}).await;
-        print("another address of the door", began.elapsed());
+        recovered("another address of the door", "picture again", began.elapsed());
         assert!(lost(&door)[0].contains("address"), "{:?}", lost(&door));
         door.hears(again, 440.0).await;
         door.until("the way", |door| way(door, again).is_some_and(|way| way.contains("198.51.100.3"))).await;
@@ -226,7 +220,7 @@ fn another_address_of_the_phone_is_used_within_seconds() {
         let began = Instant::now();
         town.readdress("phone", "198.51.100.130/25", "198.51.100.131/25", "198.51.100.129");
         door.replaced(peer, |_| {}).await;
-        print("another address of the phone", began.elapsed());
+        recovered("another address of the phone", "picture again", began.elapsed());
     });
 }
 
@@ -234,15 +228,21 @@ fn another_address_of_the_phone_is_used_within_seconds() {
 fn without_udp_the_relay_is_reached_by_tcp() {
     in_town("without_udp_the_relay_is_reached_by_tcp", |mut town: Town| async move {
         town.start_server();
-        town.fault("meta l4proto udp");
-        town.fault_at_server("meta l4proto udp iifname top");
-        town.fault_at_server("meta l4proto udp iifname tod");
-        let mut door = town.door(|settings| settings.ice.relay_only = true).await;
+        let mut door = town.door(|_| {}).await;
         door.ice_servers = town.turn("tcp");
         let peer = talking(&mut door, 1).await;
         door.until("the way", |door| way(door, peer).is_some()).await;
-        println!("without UDP: {}", way(&door, peer).unwrap_or_default());
-        assert!(way(&door, peer).is_some_and(|way| way.starts_with("relay")));
+        assert!(!way(&door, peer).unwrap_or_default().starts_with("relay"), "{:?}", way(&door, peer));
+        town.fault("meta l4proto udp");
+        town.fault_at_server("meta l4proto udp iifname top");
+        town.fault_at_server("meta l4proto udp iifname tod");
+        let blocked = Instant::now();
+        let again = door.replaced(peer, |_| {}).await;
+        recovered("UDP blocked, TURN over TCP", "picture again", blocked.elapsed());
+        door.until("the way", |door| way(door, again).is_some()).await;
+        println!("without UDP: {}", way(&door, again).unwrap_or_default());
+        assert!(way(&door, again).is_some_and(|way| way.starts_with("relay")));
+        door.hears(again, 440.0).await;
         town.kill_server();
     });
 }
@@ -271,11 +271,11 @@ fn a_relay_that_dies_is_replaced_when_it_is_back() {
         town.kill_server();
         let began = Instant::now();
         door.until("the loss", |door| !lost(door).is_empty()).await;
-        println!("TURN server killed: noticed after {:.2} s", began.elapsed().as_secs_f64());
+        recovered("TURN server killed", "noticed", began.elapsed());
         town.start_server();
         let began = Instant::now();
         door.replaced(peer, |_| {}).await;
-        print("TURN server killed and back", began.elapsed());
+        recovered("TURN server back", "picture again", began.elapsed());
         town.kill_server();
     });
 }

@@ -10,7 +10,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use doorward::ids::{PeerId, SessionId};
 use doorward::media::protocol::{Audible, Order, Report, ToneStep};
@@ -19,7 +19,7 @@ use doorward::signaling::protocol::Signal;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use media_door::{CALL, DEADLINE, Door, is_about, settings};
+use media_door::{CALL, DEADLINE, Door, is_about, recovered, settings};
 
 #[tokio::test]
 async fn a_viewer_sees_the_picture() {
@@ -227,6 +227,7 @@ async fn a_worker_killed_twenty_times_leaves_the_call_usable() {
     let patience = Patience { backoff, longest_backoff: backoff, ..Patience::default() };
     let mut door = Door::open(settings(), patience).await;
     let mut pids = BTreeSet::new();
+    let (mut killed, mut silences) = (None, Vec::new());
     for number in 1..=21 {
         door.order(Order::StartSession { session_id: CALL, picture: true });
         let peer = door.join_and_see(number).await;
@@ -235,21 +236,28 @@ async fn a_worker_killed_twenty_times_leaves_the_call_usable() {
         door.resident(peer).talk(1000);
         door.speaker_plays(1000.0).await;
         assert!(pids.insert(door.pid()), "another worker each time");
+        silences.extend(killed.map(|killed: Instant| killed.elapsed()));
         if number <= 20 {
+            killed = Some(Instant::now());
             door.signal_child(rustix::process::Signal::KILL);
             door.residents.clear();
             door.heard.clear();
             door.restarted().await;
         }
     }
+    silences.sort_unstable();
+    recovered("worker killed, as a rule", "picture and sound again", silences[silences.len() / 2]);
+    recovered("worker killed, at the worst of 20", "picture and sound again", silences[silences.len() - 1]);
 }
 
 #[tokio::test]
 async fn a_hanging_worker_is_killed_and_replaced() {
     let mut door = Door::in_session(settings()).await;
     let before = door.pid();
+    let stopped = Instant::now();
     door.signal_child(rustix::process::Signal::STOP);
     door.restarted().await;
+    recovered("worker hangs", "another one", stopped.elapsed());
     assert_ne!(door.pid(), before);
     let died = door.heard.iter().find_map(|event| match event {
         WorkerEvent::Died { reason } => Some(reason.clone()),

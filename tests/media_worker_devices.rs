@@ -13,7 +13,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use doorward::ids::PeerId;
 use doorward::media::pipeline::{
@@ -25,7 +25,7 @@ use doorward::media::worker::{Patience, WorkerEvent};
 use doorward::panel::fault::FaultKind;
 use gstreamer as gst;
 
-use media_door::{CALL, Door, settings};
+use media_door::{CALL, Door, recovered, settings};
 use media_files::{WHITE, make};
 
 const WHITE_PICTURE: &str =
@@ -86,14 +86,18 @@ async fn a_camera_that_is_pulled_out_comes_back() {
         sees(&mut door, resident, true).await;
         door.report(|report| matches!(report, Report::Capturing { camera: true, .. })).await;
         door.heard.clear();
+        let pulled = Instant::now();
         fs::rename(&path, &away).expect("it is ours");
         fails(&mut door, Device::Camera, FaultKind::Missing).await;
         door.report(|report| matches!(report, Report::Capturing { camera: false, .. })).await;
         sees(&mut door, resident, false).await;
+        recovered("camera pulled out", "black in its place", pulled.elapsed());
+        let plugged = Instant::now();
         fs::rename(&away, &path).expect("it is ours");
         is_restored(&mut door, Device::Camera).await;
+        sees(&mut door, resident, true).await;
+        recovered("camera plugged in", "its picture again", plugged.elapsed());
     }
-    sees(&mut door, resident, true).await;
     // Who comes now sees it at once, too.
     let later = door.join_and_see(2).await;
     sees(&mut door, later, true).await;
@@ -110,13 +114,17 @@ async fn a_microphone_that_is_pulled_out_comes_back() {
     let resident = door.join_and_see(1).await;
     door.order(Order::OpenGate { peer: resident });
     door.hears(resident, 700.0).await;
+    let pulled = Instant::now();
     fs::rename(&path, &away).expect("it is ours");
     fails(&mut door, Device::Microphone, FaultKind::Missing).await;
     hears_nothing(&mut door, resident).await;
+    recovered("microphone pulled out", "silence in its place", pulled.elapsed());
     door.pictures(resident, 10).await;
+    let plugged = Instant::now();
     fs::rename(&away, &path).expect("it is ours");
     is_restored(&mut door, Device::Microphone).await;
     door.hears(resident, 700.0).await;
+    recovered("microphone plugged in", "its sound again", plugged.elapsed());
     nobody_was_lost(&door);
 }
 
@@ -264,7 +272,12 @@ async fn a_camera_that_hangs_and_does_not_even_close_leaves_the_call_alone() {
     let pid = door.pid();
     let resident = door.join_and_see(1).await;
     sees(&mut door, resident, true).await;
+    door.resident(resident).look_closely();
     fails(&mut door, Device::Camera, FaultKind::Failed).await;
+    sees(&mut door, resident, false).await;
+    let looks = door.resident(resident).looks();
+    let frozen = looks.windows(2).map(|two| two[1].at.duration_since(two[0].at)).max();
+    recovered("camera stalls", "black in its place", frozen.expect("there were pictures before and after"));
     // Longer than anything else may take to close.
     for _ in 0..8 {
         door.pictures(resident, 25).await;
@@ -275,9 +288,11 @@ async fn a_camera_that_hangs_and_does_not_even_close_leaves_the_call_alone() {
         "it is open still"
     );
     let again = plug_in(&film, &pipe);
+    let released = Instant::now();
     drop(camera);
     is_restored(&mut door, Device::Camera).await;
     sees(&mut door, resident, true).await;
+    recovered("stalled camera gone, another plugged in", "its picture again", released.elapsed());
     nobody_was_lost(&door);
     assert_eq!(door.pid(), pid, "the worker lives");
     drop(again);
@@ -313,12 +328,16 @@ async fn a_speaker_that_is_pulled_out_comes_back() {
     let resident = door.join_and_see(1).await;
     door.order(Order::Play { sound: Some(Audible::Tone(ToneStep { hertz: [600, 0], dbfs: -12 })) });
     door.speaker_plays(600.0).await;
+    let pulled = Instant::now();
     hands.send(()).expect("the card waits for it");
     fails(&mut door, Device::Speaker, FaultKind::Failed).await;
+    recovered("speaker pulled out", "noticed", pulled.elapsed());
     door.until("no level", |door| door.speaker_levels().next_back().is_some_and(|(dbfs, _)| dbfs < -60.0)).await;
+    let plugged = Instant::now();
     hands.send(()).expect("the card waits for it");
     is_restored(&mut door, Device::Speaker).await;
     door.speaker_plays(600.0).await;
+    recovered("speaker plugged in", "sound again", plugged.elapsed());
     door.pictures(resident, 10).await;
     nobody_was_lost(&door);
     door.drop_worker();

@@ -1,6 +1,7 @@
 // Starts Chromium as the tests need it, and gives each resident a profile of their own.
 
 import { mkdirSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { chromium } from 'playwright-core';
 
 const SCREENSHOTS = new URL('./screenshots/', import.meta.url).pathname;
@@ -47,6 +48,11 @@ export function expectNoFaults(...residents) {
 export async function screenshot(page, name) {
   mkdirSync(SCREENSHOTS, { recursive: true });
   await page.screenshot({ path: `${SCREENSHOTS}${name}.png`, animations: 'disabled' });
+}
+
+/** Prints what a fault cost since `begun`, as the other tests do (`make recovery`). */
+export function recovered(fault, what, begun) {
+  console.log(`recovery: ${fault}: ${what} after ${((performance.now() - begun) / 1000).toFixed(2)} s (load ${loadavg()[0].toFixed(2)})`);
 }
 
 /** Waits until `probe` is true, or fails saying what it waited for. */

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { PATIENCE, isAlive, signal } from './house.js';
-import { until } from './lib.js';
+import { recovered, until } from './lib.js';
 import { VOICE_HERTZ } from './phone.js';
 import { converse, inHouse, isAllQuiet } from './stage.js';
 
@@ -44,9 +44,11 @@ for (const how of ['SIGKILL', 'SIGSTOP']) {
     const since = panel.statuses.length;
     const worker = await house.worker();
     signal(worker, how);
+    const struck = performance.now();
     await isReplaced(house, worker, anna);
     await anna.screenshot(`house-after-worker-${what}`);
     await converse(panel, anna);
+    recovered(`worker ${what}, with Chromium`, 'picture and sound again', struck);
     assert.ok(panel.statuses.slice(since).every((status) => /^(Connecting|Ongoing)$/.test(status)), `the door stayed in the call: ${panel.statuses.slice(since)}`);
     assert.equal(anna.sessions.size, 1);
     await anna.tap('Hang up');

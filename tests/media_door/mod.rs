@@ -291,6 +291,13 @@ impl Door {
     }
 }
 
+/// Prints what a fault cost, with the machine's load: `make recovery` collects these lines.
+pub fn recovered(fault: &str, what: &str, took: Duration) {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or_default();
+    println!("recovery: {fault}: {what} after {:.2} s (load {load})", took.as_secs_f64());
+}
+
 /// Threads and open files of a process.
 pub fn belongings_of(pid: u32) -> (usize, usize) {
     let count = |what| std::fs::read_dir(format!("/proc/{pid}/{what}")).map_or(0, Iterator::count);
