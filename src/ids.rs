@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -34,12 +35,13 @@ fn check_word(text: &str) -> Result<(), IdError> {
     }
 }
 
+/// A word that is read once and then handed on a hundred times: a copy has no memory of its own.
 macro_rules! word_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The id as it stands on the wire.
@@ -54,7 +56,7 @@ macro_rules! word_id {
 
             fn from_str(text: &str) -> Result<Self, IdError> {
                 check_word(text)?;
-                Ok(Self(text.to_owned()))
+                Ok(Self(text.into()))
             }
         }
 
@@ -108,25 +110,25 @@ impl RequestKey {
     /// The key of a machine's request: a boot id, random per start, and a counter.
     #[must_use]
     pub fn of_attempt(boot: BootId, counter: u64) -> Self {
-        Self(format!("{boot}-{counter}"))
+        Self(format!("{boot}-{counter}").into())
     }
 
     /// The key of what the door release says and asks.
     #[must_use]
     pub fn of_release(boot: BootId, counter: u64) -> Self {
-        Self(format!("{boot}-d{counter}"))
+        Self(format!("{boot}-d{counter}").into())
     }
 
     /// The key under which a door hands over the trace of a call.
     #[must_use]
     pub fn of_trace(session_id: SessionId) -> Self {
-        Self(format!("trace-{session_id}"))
+        Self(format!("trace-{session_id}").into())
     }
 
     /// The key of a link's own request for a session token.
     #[must_use]
     pub fn of_token(boot: BootId, counter: u64) -> Self {
-        Self(format!("{boot}-t{counter}"))
+        Self(format!("{boot}-t{counter}").into())
     }
 }
 
