@@ -2,6 +2,7 @@
 
 mod exchange_hall;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use doorward::hub::exchange::{Change, Initiation};
@@ -57,7 +58,7 @@ fn family() -> Initiation {
 
 fn calling(call: Initiation) -> Hall {
     let mut hall = Hall::new();
-    hall.ask(session(1), Change::Initiate(Box::new(call))).expect("it rings");
+    hall.ask(session(1), Change::Initiate(Arc::new(call))).expect("it rings");
     hall
 }
 
@@ -273,10 +274,10 @@ fn both_call_each_other() {
         let mut hall = Hall::new();
         let [first, second] = [order[0], order[1]].map(|place| calls[place].clone());
         let (winner, loser) = (first.initiator.device_id.clone(), second.initiator.device_id.clone());
-        hall.ask(session(1), Change::Initiate(Box::new(first))).expect("it is the first");
+        hall.ask(session(1), Change::Initiate(Arc::new(first))).expect("it is the first");
         for _ in 0..2 {
             let refusal =
-                hall.ask(session(2), Change::Initiate(Box::new(second.clone()))).expect_err("it is the second");
+                hall.ask(session(2), Change::Initiate(Arc::new(second.clone()))).expect_err("it is the second");
             assert_eq!(refusal.code, ErrorCode::ErrCallBusyUser);
             assert_eq!(refusal.details.call.expect("with the call").session_id, session(1));
         }
@@ -291,7 +292,7 @@ fn both_call_each_other() {
 #[test]
 fn a_refused_initiation_stays_refused_by_its_key() {
     let mut hall = calling(family());
-    let second = Change::Initiate(Box::new(ring_group("front-panel", "k2", &["carl-phone"])));
+    let second = Change::Initiate(Arc::new(ring_group("front-panel", "k2", &["carl-phone"])));
     assert!(hall.ask(session(2), second.clone()).is_err());
     hall.append(session(1), reject("front-panel", "f1", RejectStatus::Cancelled));
     let refusal = hall.ask(session(3), second.clone()).expect_err("the same key has the same answer");

@@ -2,6 +2,7 @@
 
 mod exchange_hall;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use doorward::hub::exchange::{Change, Exchange, Initiation, Output, Timer};
@@ -18,13 +19,13 @@ const CALL: u8 = 1;
 fn ringing() -> Hall {
     let mut hall = Hall::new();
     let call = ring_group("front-panel", "k1", &["anna-phone", "anna-tablet", "ben-phone"]);
-    let answer = hall.ask(session(CALL), Change::Initiate(Box::new(call))).expect("it rings");
+    let answer = hall.ask(session(CALL), Change::Initiate(Arc::new(call))).expect("it rings");
     assert_eq!(answer.status, CallStatus::Initiated);
     hall
 }
 
 fn initiate(call: Initiation) -> Change {
-    Change::Initiate(Box::new(call))
+    Change::Initiate(Arc::new(call))
 }
 
 fn code(hall: &mut Hall, number: u8, change: Change) -> ErrorCode {

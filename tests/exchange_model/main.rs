@@ -8,6 +8,7 @@ mod reading;
 mod steps;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use doorward::hub::exchange::{Change, Entry, Exchange, Output};
@@ -30,7 +31,7 @@ impl Run {
         let done = match step {
             Step::Initiate { kind, who, session: number, key, offline } => {
                 let call = call(*kind, *who, *key, *offline);
-                self.hall.append(self.unused(*number), Change::Initiate(Box::new(call)))
+                self.hall.append(self.unused(*number), Change::Initiate(Arc::new(call)))
             }
             Step::Entry { call, who, what, key } => self.hall.append(session(*call), change(*who, *what, *key)),
             Step::Lose(who) => self.hall.lose(name(*who)),

@@ -1,5 +1,7 @@
 //! While it rings, and how it ends unanswered.
 
+use std::sync::Arc;
+
 use doorward::hub::exchange::Change;
 use doorward::signaling::protocol::RejectStatus;
 
@@ -139,7 +141,7 @@ fn two_doors_ring_one_family() {
     let mut scribe = Scribe::call(family());
     scribe.pass(1000).say(accept("ben-phone", "b1"));
     let back = ring_group("back-panel", "k1", &["anna-phone", "ben-phone"]);
-    scribe.pass(1000).say_of(2, Change::Initiate(Box::new(back)));
+    scribe.pass(1000).say_of(2, Change::Initiate(Arc::new(back)));
     scribe.say_of(2, reject("ben-phone", "b2", RejectStatus::Busy));
     scribe.pass(1000).say_of(2, accept("anna-phone", "a1"));
     scribe.say(end("front-panel", "f1")).say_of(2, end("back-panel", "p1"));
@@ -174,7 +176,7 @@ fn two_doors_ring_one_family() {
 #[test]
 fn both_call_each_other() {
     let mut scribe = Scribe::call(ring_user("front-panel", "k1", &["ben-phone"]));
-    scribe.say_of(2, Change::Initiate(Box::new(ring_door("ben-phone", "k1", "front-panel"))));
+    scribe.say_of(2, Change::Initiate(Arc::new(ring_door("ben-phone", "k1", "front-panel"))));
     scribe.say(accept("ben-phone", "b1")).say(end("ben-phone", "b2"));
     insta::assert_snapshot!(scribe.end(), @r"
     0.000 front-panel initiate user ben

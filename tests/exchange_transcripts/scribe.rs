@@ -1,6 +1,7 @@
 //! Writes down what happens in the exchange, a line each.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use doorward::hub::exchange::{Change, Entry, Initiation, Output};
@@ -22,7 +23,7 @@ impl Scribe {
 
     pub fn call(call: Initiation) -> Self {
         let mut scribe = Self::new();
-        scribe.say(Change::Initiate(Box::new(call)));
+        scribe.say(Change::Initiate(Arc::new(call)));
         scribe
     }
 

@@ -2,6 +2,7 @@
 //! A crash keeps a prefix of the stored entries: the rest was still on its way to the disk.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use doorward::hub::exchange::{Change, Entry, Exchange, Initiation, Member, MemberDevice, Output, Rules};
@@ -325,7 +326,7 @@ impl Hub {
         let (session_id, change) = match verb {
             Verb::Initiate { receiver, call_type, metadata } => {
                 let members = self.members(&receiver);
-                let change = Change::Initiate(Box::new(Initiation {
+                let change = Change::Initiate(Arc::new(Initiation {
                     key,
                     initiator: leg,
                     initiator_is_door: who < DOORS,

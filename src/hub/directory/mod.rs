@@ -59,6 +59,8 @@ pub struct User {
     pub kind: Kind,
     /// Their devices.
     pub devices: BTreeSet<DeviceId>,
+    /// Those of them that can be woken by push.
+    pub subscribed: BTreeSet<DeviceId>,
     /// When it does not ring at theirs.
     pub rules: OwnRules,
     /// Whether they may see a door before they answer.
@@ -96,6 +98,9 @@ pub struct Device {
     /// Since when, milliseconds since 1970.
     pub added: u64,
 }
+
+/// Milliseconds since 1970, and the minute of the day where it is known.
+pub type Now = (u64, Option<u16>);
 
 /// Whom a call would reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,18 +169,18 @@ impl Directory {
     ///
     /// # Errors
     /// The rules of calling forbid it.
-    pub fn reach(&self, caller: &Uid, receiver: &Receiver) -> Result<Reach, Refusal> {
+    pub fn reach(&self, caller: &Uid, receiver: &Receiver, now: Now) -> Result<Reach, Refusal> {
         let from = self.users.get(caller).ok_or_else(|| not_found(receiver))?;
         match (&from.kind, receiver) {
             (_, Receiver::User(uid)) if uid == caller => {
                 Err(Refusal::new(ErrorCode::ErrCallingSelf, "the receiver is the caller; call somebody else"))
             }
             (Kind::Door { groups, .. }, Receiver::Group(guid)) if groups.contains(guid) => {
-                self.reach_group(guid, caller).ok_or_else(|| not_found(receiver))
+                self.reach_group(guid, caller, now).ok_or_else(|| not_found(receiver))
             }
             (Kind::Door { groups, users }, Receiver::User(uid)) => {
                 if users.contains(uid) {
-                    self.reach_user(uid).ok_or_else(|| not_found(receiver))
+                    self.reach_user(uid, now).ok_or_else(|| not_found(receiver))
                 } else if groups.iter().any(|guid| self.is_member(guid, uid)) {
                     let message = format!("this door may ring the group of {uid}, not {uid} alone");
                     Err(Refusal::new(ErrorCode::ErrCallNotAPart, message))
@@ -184,7 +189,7 @@ impl Directory {
                 }
             }
             (Kind::Resident { .. }, Receiver::User(uid)) if self.doors_of(caller).any(|(door, _)| door == uid) => {
-                self.reach_user(uid).ok_or_else(|| not_found(receiver))
+                self.reach_user(uid, now).ok_or_else(|| not_found(receiver))
             }
             (Kind::Resident { groups }, receiver) if self.is_near(groups, receiver) => Err(Refusal::new(
                 ErrorCode::ErrCallInvalidParties,
@@ -196,7 +201,7 @@ impl Directory {
         }
     }
 
-    fn reach_group(&self, guid: &Guid, caller: &Uid) -> Option<Reach> {
+    fn reach_group(&self, guid: &Guid, caller: &Uid, now: Now) -> Option<Reach> {
         let group = self.groups.get(guid)?;
         let others = group.members.iter().filter(|uid| *uid != caller);
         let turn = |member: Member| Member {
@@ -204,36 +209,33 @@ impl Directory {
             looks: member.looks && group.looks,
             ..member
         };
-        let members = others.filter_map(|uid| self.member(uid)).map(turn).collect();
+        let members = others.filter_map(|uid| self.member(uid, now)).map(turn).collect();
         Some(Reach { name: group.name.clone(), is_door: false, members, joinable: group.joinable })
     }
 
-    fn reach_user(&self, uid: &Uid) -> Option<Reach> {
+    fn reach_user(&self, uid: &Uid, now: Now) -> Option<Reach> {
         let user = self.users.get(uid)?;
         let is_door = matches!(user.kind, Kind::Door { .. });
-        Some(Reach { name: user.name.clone(), is_door, members: vec![self.member(uid)?], joinable: false })
+        Some(Reach { name: user.name.clone(), is_door, members: vec![self.member(uid, now)?], joinable: false })
     }
 
-    fn member(&self, uid: &Uid) -> Option<Member> {
+    fn member(&self, uid: &Uid, (wall, minute): Now) -> Option<Member> {
         let user = self.users.get(uid)?;
-        let subscribed = |id: &DeviceId| self.devices.get(id).is_some_and(|device| device.subscription.is_some());
-        let device = |id: &DeviceId| MemberDevice { device_id: id.clone(), connected: false, push: subscribed(id) };
+        let device = |id: &DeviceId| {
+            let (device_id, push) = (id.clone(), user.subscribed.contains(id));
+            MemberDevice { device_id, connected: false, push }
+        };
         let devices = user.devices.iter().map(device).collect();
+        let undisturbed = match user.kind {
+            Kind::Resident { .. } => user.rules.are_quiet(wall, minute),
+            Kind::Door { .. } => false,
+        };
         let (uid, name, looks) = (uid.clone(), user.name.clone(), user.looks);
-        Some(Member { uid, name, devices, after: 0, undisturbed: false, looks })
+        Some(Member { uid, name, devices, after: 0, undisturbed, looks })
     }
 
     fn is_member(&self, guid: &Guid, uid: &Uid) -> bool {
         self.groups.get(guid).is_some_and(|group| group.members.contains(uid))
-    }
-
-    /// Whether it must not ring at a user's now: milliseconds since 1970, and the minute of the day.
-    #[must_use]
-    pub fn is_undisturbed(&self, uid: &Uid, wall: u64, minute: Option<u16>) -> bool {
-        self.users.get(uid).is_some_and(|user| match &user.kind {
-            Kind::Resident { .. } => user.rules.are_quiet(wall, minute),
-            Kind::Door { .. } => false,
-        })
     }
 
     /// Whether a receiver is one of these groups, or in one of them.
@@ -263,7 +265,14 @@ mod tests {
     }
 
     fn user(kind: Kind) -> User {
-        User { name: String::new(), kind, devices: BTreeSet::new(), rules: OwnRules::default(), looks: true }
+        User {
+            name: String::new(),
+            kind,
+            devices: BTreeSet::new(),
+            subscribed: BTreeSet::new(),
+            rules: OwnRules::default(),
+            looks: true,
+        }
     }
 
     fn house() -> Directory {
@@ -291,7 +300,10 @@ mod tests {
     }
 
     fn answer(caller: &str, receiver: Receiver) -> Result<usize, ErrorCode> {
-        house().reach(&word(caller), &receiver).map(|reach| reach.members.len()).map_err(|refusal| refusal.code)
+        house()
+            .reach(&word(caller), &receiver, (0, None))
+            .map(|reach| reach.members.len())
+            .map_err(|refusal| refusal.code)
     }
 
     #[test]
@@ -314,7 +326,7 @@ mod tests {
         let house = house();
         let texts = |caller: &str, receivers: [Receiver; 2]| {
             receivers.map(|receiver| {
-                let refusal = house.reach(&word(caller), &receiver).expect_err("not allowed");
+                let refusal = house.reach(&word(caller), &receiver, (0, None)).expect_err("not allowed");
                 assert_eq!(refusal.code, ErrorCode::ErrReceiverNotFound);
                 refusal.message.replace("flat-2", "X").replace("nobody", "X").replace("carl", "X")
             })

@@ -496,8 +496,8 @@ fn read_users(connection: &Connection, directory: &mut Directory) -> Result<(), 
             do_not_disturb_until: row.get(5)?,
             quiet_hours: minute(6)?.zip(minute(7)?).map(|(from, to)| QuietHours { from, to }),
         };
-        let devices = BTreeSet::new();
-        Ok((id(row, 0)?, User { name: row.get(1)?, kind, devices, rules, looks: row.get(3)? }))
+        let (devices, subscribed) = (BTreeSet::new(), BTreeSet::new());
+        Ok((id(row, 0)?, User { name: row.get(1)?, kind, devices, subscribed, rules, looks: row.get(3)? }))
     };
     directory.users = statement.query_map([], user)?.collect::<Result<_, _>>()?;
     Ok(())
@@ -525,6 +525,7 @@ fn read_devices(connection: &Connection, directory: &mut Directory) -> Result<()
         let (device_id, device) = row?;
         if let Some(user) = directory.users.get_mut(&device.uid) {
             user.devices.insert(device_id.clone());
+            user.subscribed.extend(device.subscription.is_some().then(|| device_id.clone()));
         }
         directory.devices.insert(device_id, device);
     }

@@ -1,6 +1,7 @@
 //! One call: who is in it, where it stands, what was told to whom. Never looks at another call.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use super::{Change, Initiation, Output, Rules, Timer};
 use crate::ids::{DeviceId, EntryNumber, RequestKey, SessionId, Uid};
@@ -174,7 +175,7 @@ pub(super) struct Told {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CallState {
     pub session_id: SessionId,
-    pub initiation: Initiation,
+    pub initiation: Arc<Initiation>,
     pub initiated_at: u64,
     pub number: EntryNumber,
     pub phase: Phase,
@@ -269,7 +270,7 @@ impl CallState {
     }
 
     /// A call to a group whose later accepts join.
-    pub const fn is_joinable(&self) -> bool {
+    pub fn is_joinable(&self) -> bool {
         self.initiation.joinable && matches!(self.initiation.receiver, Receiver::Group(_))
     }
 

@@ -1,5 +1,7 @@
 //! The entries of the log, as they are stored. Nothing here decides anything.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{DeviceId, EntryNumber, Nonce, PeerId, RequestKey, SessionId, Uid};
@@ -58,7 +60,7 @@ pub enum Change {
         device_id: DeviceId,
     },
     /// Somebody calls somebody: the first entry of every call.
-    Initiate(Box<Initiation>),
+    Initiate(Arc<Initiation>),
     /// A device started its media session.
     Join {
         /// Which device.

@@ -2,10 +2,11 @@
 //! decided before, with the directory.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::call::{CallState, Deadline, Delivery, Device, Media, Phase, Presence, RING, Standing, Turn};
-use super::{Change, Exchange, Initiation, Member, MemberDevice, Output};
+use super::{Change, Exchange, Initiation, Member, MemberDevice, Output, sessions};
 use crate::ids::{DeviceId, RequestKey, SessionId};
 use crate::moment::Moment;
 use crate::signaling::protocol::{Call, ErrorCode, EventKind, Leg, Receiver, Refusal, RejectStatus};
@@ -19,13 +20,12 @@ pub(super) struct RefusedInitiation {
 }
 
 impl Exchange {
-    pub(super) fn initiate(&mut self, session_id: SessionId, wall: u64, mut initiation: Initiation) -> Vec<Output> {
+    pub(super) fn initiate(&mut self, session_id: SessionId, wall: u64, initiation: Arc<Initiation>) -> Vec<Output> {
         let asked = (initiation.initiator.device_id.clone(), initiation.key.clone());
         if let Some(known) = self.initiations.get(&asked) {
             return vec![Output::Answer(self.asked_before(*known))];
         }
-        let mut known = BTreeSet::from([initiation.initiator.uid.clone()]);
-        initiation.members.retain(|member| known.insert(member.uid.clone()));
+        let initiation = each_once(initiation);
         if let Err(refusal) = self.may_initiate(session_id, &initiation) {
             if !self.calls.contains_key(&session_id) && !self.refused.contains_key(&session_id) {
                 let forget_at = self.now + self.rules.forget_after;
@@ -37,12 +37,8 @@ impl Exchange {
         }
         self.initiations.insert(asked, session_id);
         let call = CallState::ringing(session_id, wall, self.now, initiation);
-        for device_id in call.device_ids() {
-            self.of_device.entry(device_id.clone()).or_default().insert(session_id);
-        }
-        for uid in call.uids() {
-            self.of_user.entry(uid.clone()).or_default().insert(session_id);
-        }
+        self.of_device.extend(call.device_ids().map(|device_id| (device_id.clone(), session_id)));
+        self.of_user.extend(call.uids().map(|uid| (uid.clone(), session_id)));
         self.calls.insert(session_id, call);
         self.schedule(session_id, None);
         self.ring(session_id, wall)
@@ -87,8 +83,8 @@ impl Exchange {
             let by = &call.initiation.initiator.uid;
             initiation.receiver == Receiver::User(by.clone()) || initiation.members.iter().any(|m| m.uid == *by)
         };
-        let sessions = self.of_user.get(caller)?.iter().filter_map(|session_id| self.calls.get(session_id));
-        sessions.filter(|call| call.asks(caller)).find(called)
+        let calls = sessions(&self.of_user, caller).filter_map(|session_id| self.calls.get(&session_id));
+        calls.filter(|call| call.asks(caller)).find(called)
     }
 
     /// Tells every device of every member that is not to ring later or not at all, connected or not.
@@ -159,7 +155,7 @@ impl CallState {
     }
 
     /// A new call, just after its first entry.
-    fn ringing(session_id: SessionId, wall: u64, now: Moment, initiation: Initiation) -> Self {
+    fn ringing(session_id: SessionId, wall: u64, now: Moment, initiation: Arc<Initiation>) -> Self {
         let until = Deadline::Ahead(now + Duration::from_millis(initiation.ring_for));
         let caller = Device {
             leg: initiation.initiator.clone(),
@@ -201,6 +197,16 @@ impl CallState {
             told: Vec::new(),
         }
     }
+}
+
+/// Every member once, and the caller not at all. The hub's directory gives them so, in order.
+fn each_once(mut initiation: Arc<Initiation>) -> Arc<Initiation> {
+    let (caller, members) = (&initiation.initiator.uid, &initiation.members);
+    if !members.is_sorted_by(|one, next| one.uid < next.uid) || members.iter().any(|member| member.uid == *caller) {
+        let mut known = BTreeSet::from([caller.clone()]);
+        Arc::make_mut(&mut initiation).members.retain(|member| known.insert(member.uid.clone()));
+    }
+    initiation
 }
 
 fn called(leg: Leg, member: &Member, device: &MemberDevice, now: Moment) -> Device {

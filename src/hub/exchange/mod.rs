@@ -125,9 +125,9 @@ pub struct Exchange {
     /// What became of each initiation.
     initiations: BTreeMap<(DeviceId, RequestKey), SessionId>,
     /// Calls that concern a device, also those that are over.
-    of_device: BTreeMap<DeviceId, BTreeSet<SessionId>>,
+    of_device: BTreeSet<(DeviceId, SessionId)>,
     /// Calls that are not over, by the users called and calling.
-    of_user: BTreeMap<Uid, BTreeSet<SessionId>>,
+    of_user: BTreeSet<(Uid, SessionId)>,
     /// The next deadline of each call that has one.
     due: BTreeSet<(Moment, SessionId)>,
 }
@@ -142,8 +142,8 @@ impl Exchange {
             calls: BTreeMap::new(),
             refused: BTreeMap::new(),
             initiations: BTreeMap::new(),
-            of_device: BTreeMap::new(),
-            of_user: BTreeMap::new(),
+            of_device: BTreeSet::new(),
+            of_user: BTreeSet::new(),
             due: BTreeSet::new(),
         }
     }
@@ -207,7 +207,7 @@ impl Exchange {
     fn fold(&mut self, entry: Entry) -> Vec<Output> {
         let Entry { session_id, wall, change } = entry;
         if let Change::Initiate(initiation) = change {
-            return self.initiate(session_id, wall, *initiation);
+            return self.initiate(session_id, wall, initiation);
         }
         let waiting = self.waiting(session_id, &change);
         let Some(call) = self.calls.get_mut(&session_id) else {
@@ -237,8 +237,8 @@ impl Exchange {
 
     /// The call other than `except` in which this user is caller or participant.
     fn engaged(&self, uid: &Uid, except: SessionId) -> Option<&CallState> {
-        let sessions = self.of_user.get(uid)?.iter().filter(|session_id| **session_id != except);
-        sessions.filter_map(|session_id| self.calls.get(session_id)).find(|call| call.engages(uid))
+        let others = sessions(&self.of_user, uid).filter(|session_id| *session_id != except);
+        others.filter_map(|session_id| self.calls.get(&session_id)).find(|call| call.engages(uid))
     }
 
     /// Keeps `due` in step with one call, whose deadline was `before`.
@@ -266,7 +266,7 @@ impl Exchange {
     fn release_users(&mut self, session_id: SessionId) {
         let Some(call) = self.calls.get(&session_id) else { return };
         for uid in call.uids() {
-            remove_from(&mut self.of_user, uid, session_id);
+            self.of_user.remove(&(uid.clone(), session_id));
         }
     }
 
@@ -281,18 +281,16 @@ impl Exchange {
         }
         self.initiations.remove(&call.asked());
         for device_id in call.device_ids() {
-            remove_from(&mut self.of_device, device_id, session_id);
+            self.of_device.remove(&(device_id.clone(), session_id));
         }
     }
 }
 
-fn remove_from<K: Ord>(index: &mut BTreeMap<K, BTreeSet<SessionId>>, key: &K, session_id: SessionId) {
-    if let Some(sessions) = index.get_mut(key) {
-        sessions.remove(&session_id);
-        if sessions.is_empty() {
-            index.remove(key);
-        }
-    }
+/// The calls of one device or user.
+fn sessions<K: Ord + Clone>(index: &BTreeSet<(K, SessionId)>, of: &K) -> impl Iterator<Item = SessionId> {
+    const FIRST: SessionId = SessionId::from_random([0; 16]);
+    const LAST: SessionId = SessionId::from_random([0xff; 16]);
+    index.range((of.clone(), FIRST)..=(of.clone(), LAST)).map(|(_, session_id)| *session_id)
 }
 
 fn not_found(session_id: SessionId) -> Refusal {

@@ -1,7 +1,7 @@
 //! What the hub asks the exchange between entries: pictures, roles, admission. Nothing here changes anything.
 
-use super::Exchange;
 use super::call::{CallState, Media, Objection, Phase, Standing};
+use super::{Exchange, sessions};
 use crate::ids::{DeviceId, SessionId};
 use crate::signaling::protocol::{Call, CallStatus, ErrorCode, Leg, Refusal, Role};
 
@@ -27,14 +27,13 @@ impl Exchange {
     /// Every call that concerns a device, also those over and not yet forgotten: one `Reachable` or `Gone` is appended to each.
     #[must_use]
     pub fn calls_of(&self, device_id: &DeviceId) -> Vec<SessionId> {
-        self.of_device.get(device_id).map(|sessions| sessions.iter().copied().collect()).unwrap_or_default()
+        sessions(&self.of_device, device_id).collect()
     }
 
     /// The calls a device is in now, oldest first: as caller, as participant, or ringing.
     #[must_use]
     pub fn active_calls(&self, device_id: &DeviceId) -> Vec<Call> {
-        let sessions = self.of_device.get(device_id).into_iter().flatten();
-        let calls = sessions.filter_map(|session_id| self.calls.get(session_id));
+        let calls = sessions(&self.of_device, device_id).filter_map(|session_id| self.calls.get(&session_id));
         let mut active: Vec<Call> = calls
             .filter(|call| !call.is_over())
             .filter(|call| match call.standing(device_id) {

@@ -1,5 +1,6 @@
 //! The loop's verbs: what a device asks for, with the facts that its entry carries, and what it is answered.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::info;
@@ -23,7 +24,7 @@ impl Switchboard {
         let (session_id, change) = match verb {
             Verb::Initiate { receiver, call_type, metadata } => {
                 let initiation = self.initiation(leg, key, receiver, call_type, metadata)?;
-                return self.answered(auth::make_session_id(), Change::Initiate(Box::new(initiation)));
+                return self.answered(auth::make_session_id(), Change::Initiate(Arc::new(initiation)));
             }
             Verb::GenerateToken { session_id } => {
                 self.party(session_id, device)?;
@@ -98,11 +99,7 @@ impl Switchboard {
         call_type: CallType,
         metadata: Metadata,
     ) -> Result<Initiation, Refusal> {
-        let mut reach = self.known.reach(&initiator.uid, &receiver)?;
-        let (wall, minute) = (clock::wall(), clock::minute_of_day());
-        for member in &mut reach.members {
-            member.undisturbed = self.known.is_undisturbed(&member.uid, wall, minute);
-        }
+        let mut reach = self.known.reach(&initiator.uid, &receiver, (clock::wall(), clock::minute_of_day()))?;
         for device in reach.members.iter_mut().flat_map(|member| &mut member.devices) {
             device.connected = self.connections.is_connected(&device.device_id);
             device.push &= self.push.is_on();
