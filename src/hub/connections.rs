@@ -1,6 +1,6 @@
 //! Who is connected: the table of event sockets, and the sending of frames to them. It never waits for a slow one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 
 use axum::extract::ws::Utf8Bytes;
 use tracing::debug;
@@ -16,15 +16,16 @@ use crate::signaling::protocol::{HubFrame, Refusal, to_json};
 pub struct Connections {
     metrics: Metrics,
     last: u64,
-    open: BTreeMap<ConnectionId, Connection>,
-    of_device: BTreeMap<DeviceId, BTreeSet<ConnectionId>>,
+    open: HashMap<ConnectionId, DeviceId>,
+    /// Most devices have one socket. A ring finds all that it needs in one place.
+    of_device: HashMap<DeviceId, Vec<Connection>>,
     /// The connection by which a device started its media session: signals go there, not to its other windows.
     of_session: BTreeMap<(SessionId, DeviceId), ConnectionId>,
 }
 
 #[derive(Debug)]
 struct Connection {
-    device: DeviceId,
+    id: ConnectionId,
     /// None once it was too slow: its socket is being closed.
     outbox: Option<Outbox>,
     /// Media sessions that were started on it.
@@ -32,10 +33,10 @@ struct Connection {
 }
 
 impl Connection {
-    fn push(&mut self, id: ConnectionId, outgoing: Outgoing, metrics: &Metrics) {
+    fn push(&mut self, device: &DeviceId, outgoing: Outgoing, metrics: &Metrics) {
         let Some(outbox) = &self.outbox else { return };
         if outbox.push(outgoing).is_err() {
-            debug!(device_id = %self.device, connection = id.0, "connection too slow or closed");
+            debug!(device_id = %device, connection = self.id.0, "connection too slow or closed");
             self.outbox = None;
             metrics.closed_slow();
         }
@@ -53,23 +54,24 @@ impl Connections {
     pub fn add(&mut self, device: DeviceId, outbox: Outbox) -> ConnectionId {
         self.last += 1;
         let id = ConnectionId(self.last);
-        self.of_device.entry(device.clone()).or_default().insert(id);
-        self.open.insert(id, Connection { device, outbox: Some(outbox), sessions: Vec::new() });
+        let connection = Connection { id, outbox: Some(outbox), sessions: Vec::new() };
+        self.of_device.entry(device.clone()).or_insert_with(|| Vec::with_capacity(1)).push(connection);
+        self.open.insert(id, device);
         id
     }
 
     /// Takes a socket out of the table. The device, if this was its last one.
     pub fn remove(&mut self, id: ConnectionId) -> Option<DeviceId> {
-        let Connection { device, sessions, .. } = self.open.remove(&id)?;
-        for session_id in sessions {
+        let device = self.open.remove(&id)?;
+        let connections = self.of_device.get_mut(&device)?;
+        let place = connections.iter().position(|connection| connection.id == id)?;
+        for session_id in connections.swap_remove(place).sessions {
             // Another window may have started it anew since.
             let of_device = (session_id, device.clone());
             if self.of_session.get(&of_device) == Some(&id) {
                 self.of_session.remove(&of_device);
             }
         }
-        let connections = self.of_device.get_mut(&device)?;
-        connections.remove(&id);
         if !connections.is_empty() {
             return None;
         }
@@ -77,10 +79,15 @@ impl Connections {
         Some(device)
     }
 
+    fn connection(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        let connections = self.of_device.get_mut(self.open.get(&id)?)?;
+        connections.iter_mut().find(|connection| connection.id == id)
+    }
+
     /// The device a socket belongs to.
     #[must_use]
     pub fn device(&self, id: ConnectionId) -> Option<&DeviceId> {
-        self.open.get(&id).map(|connection| &connection.device)
+        self.open.get(&id)
     }
 
     /// Whether a device is connected.
@@ -95,15 +102,17 @@ impl Connections {
         self.of_device.len()
     }
 
-    /// Every device that is connected.
+    /// Every device that is connected, in no order.
     pub fn devices(&self) -> impl Iterator<Item = &DeviceId> {
         self.of_device.keys()
     }
 
     /// Sends a frame to one socket.
     pub fn send(&mut self, id: ConnectionId, frame: &HubFrame) {
-        if let Some(connection) = self.open.get_mut(&id) {
-            connection.push(id, Outgoing::Frame(Utf8Bytes::from(to_json(frame))), &self.metrics);
+        let Some(device) = self.open.get(&id) else { return };
+        for connection in self.of_device.get_mut(device).into_iter().flatten().filter(|connection| connection.id == id)
+        {
+            connection.push(device, Outgoing::Frame(Utf8Bytes::from(to_json(frame))), &self.metrics);
         }
     }
 
@@ -111,11 +120,9 @@ impl Connections {
     pub fn send_all<'d>(&mut self, devices: impl IntoIterator<Item = &'d DeviceId>, frame: &HubFrame) {
         let mut text = None;
         for device in devices {
-            for id in self.of_device.get(device).into_iter().flatten() {
-                if let Some(connection) = self.open.get_mut(id) {
-                    let text = text.get_or_insert_with(|| Utf8Bytes::from(to_json(frame)));
-                    connection.push(*id, Outgoing::Frame(text.clone()), &self.metrics);
-                }
+            for connection in self.of_device.get_mut(device).into_iter().flatten() {
+                let text = text.get_or_insert_with(|| Utf8Bytes::from(to_json(frame)));
+                connection.push(device, Outgoing::Frame(text.clone()), &self.metrics);
             }
         }
     }
@@ -123,7 +130,7 @@ impl Connections {
     /// A device starts the media session of a call on this socket.
     pub fn start_session(&mut self, session_id: SessionId, device: &DeviceId, id: ConnectionId) {
         self.of_session.insert((session_id, device.clone()), id);
-        if let Some(connection) = self.open.get_mut(&id)
+        if let Some(connection) = self.connection(id)
             && !connection.sessions.contains(&session_id)
         {
             connection.sessions.push(session_id);
@@ -133,7 +140,7 @@ impl Connections {
     /// A device's media session of a call is over.
     pub fn end_session(&mut self, session_id: SessionId, device: &DeviceId) {
         let Some(id) = self.of_session.remove(&(session_id, device.clone())) else { return };
-        if let Some(connection) = self.open.get_mut(&id) {
+        if let Some(connection) = self.connection(id) {
             connection.sessions.retain(|session| *session != session_id);
         }
     }
@@ -154,11 +161,9 @@ impl Connections {
 
     /// Says why, and closes every socket of a device.
     pub fn refuse(&mut self, device: &DeviceId, refusal: &Refusal) {
-        for id in self.of_device.get(device).into_iter().flatten() {
-            if let Some(connection) = self.open.get_mut(id) {
-                connection.push(*id, Outgoing::Refuse(Box::new(refusal.clone())), &self.metrics);
-                connection.outbox = None;
-            }
+        for connection in self.of_device.get_mut(device).into_iter().flatten() {
+            connection.push(device, Outgoing::Refuse(Box::new(refusal.clone())), &self.metrics);
+            connection.outbox = None;
         }
     }
 }

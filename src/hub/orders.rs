@@ -19,7 +19,7 @@ use crate::signaling::protocol::{
 const ORDERS: usize = 1024;
 
 /// One connection of a device, numbered by the loop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
 
 /// What is asked of the loop.
