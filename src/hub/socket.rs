@@ -11,7 +11,7 @@ use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgr
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
 use super::answer::Refused;
@@ -186,11 +186,14 @@ async fn exchange_frames(
     mut inbox: Inbox,
     socket: &mut WebSocket,
 ) -> End {
-    let mut silent_at = Instant::now() + silence;
+    // One timer for as long as the socket lasts: it is set anew by what comes in, not by what goes out.
+    let mut silent = std::pin::pin!(sleep_until(Instant::now() + silence));
     let mut bucket = Bucket::new(RATE.0, RATE.1);
     let mut pause: Option<Instant> = None;
     loop {
         tokio::select! {
+            // In this order: whoever is rung hears it before anything else is looked at. What waits is bounded.
+            biased;
             outgoing = inbox.next() => match outgoing {
                 Some(Outgoing::Frame(text)) => {
                     if !matches!(timeout(WRITE, socket.send(Message::Text(text))).await, Ok(Ok(()))) {
@@ -200,18 +203,18 @@ async fn exchange_frames(
                 Some(Outgoing::Refuse(refusal)) => return End::Refused(refusal),
                 None => return End::HubCloses,
             },
-            () = sleep_until(pause.unwrap_or(silent_at)), if pause.is_some() => pause = None,
-            incoming = timeout_at(silent_at, socket.recv()), if pause.is_none() => {
-                let Ok(incoming) = incoming else {
-                    return End::refused(bad("no frame for too long; send `ping` at every heartbeat"));
-                };
-                silent_at = Instant::now() + silence;
+            () = sleep_until(pause.unwrap_or_else(Instant::now)), if pause.is_some() => pause = None,
+            incoming = socket.recv(), if pause.is_none() => {
+                silent.as_mut().reset(Instant::now() + silence);
                 pause = bucket.spend(clock::now()).map(|rest| Instant::now() + rest);
                 match read_frame(incoming) {
                     Incoming::Frame(frame) => handle.tell(Order::Frame(connection, frame)).await,
                     Incoming::Nothing => {}
                     Incoming::End(end) => return end,
                 }
+            }
+            () = &mut silent, if pause.is_none() => {
+                return End::refused(bad("no frame for too long; send `ping` at every heartbeat"));
             }
         }
     }
