@@ -71,6 +71,10 @@ pub const QUEUE: usize = 8192;
 /// Records of one transaction, at the most.
 const BATCH: usize = 256;
 
+/// What comes within this time is one transaction: the card is spared, and a ring is on its way to everybody before the writer
+/// takes its part of the machine.
+const GATHER: Duration = Duration::from_millis(5);
+
 /// A disk that needs longer to settle does not keep the hub from its calls.
 const SETTLE: Duration = Duration::from_secs(5);
 
@@ -247,14 +251,22 @@ impl Writer {
         loop {
             let patience = if self.waiting.is_empty() { QUIET } else { RETRY };
             match inbox.recv_timeout(patience) {
-                Ok(record) => self.waiting.push_back(record),
+                Ok(record) => {
+                    self.waiting.push_back(record);
+                    std::thread::sleep(GATHER);
+                }
                 Err(RecvTimeoutError::Timeout) if self.waiting.is_empty() => self.cut(),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            self.waiting.extend(inbox.try_iter().take(BATCH));
-            self.write();
+            self.waiting.extend(inbox.try_iter());
+            self.write_all();
         }
+        self.write_all();
+    }
+
+    /// Until nothing waits, or the disk does not take it.
+    fn write_all(&mut self) {
         while !self.waiting.is_empty() && self.write() {}
     }
 
