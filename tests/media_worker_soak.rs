@@ -47,6 +47,8 @@ const KEPT: usize = 4;
 
 /// Chirps that are heard for one figure.
 const CHIRPS: usize = 15;
+/// Longer than a voice keeps what it does not need.
+const SETTLING: Duration = Duration::from_secs(15);
 /// One frame of Opus: what a jitter buffer may be fuller or emptier.
 const DRIFT: Duration = Duration::from_millis(20);
 
@@ -167,6 +169,8 @@ async fn sound_comes_as_soon_after_an_hour_as_at_first() {
     let talker = door.join_and_see(1).await;
     door.order(Order::OpenGate { peer: talker });
     door.report(|report| matches!(report, Report::Flows { flow: Flow::SoundOut, .. })).await;
+    // What was held up while everything began is caught up with.
+    door.pass(SETTLING).await;
     let (began, pid) = (Instant::now(), door.pid());
     let first = delays(&street, &mut door, talker, began).await;
     let mut last = first;
@@ -181,7 +185,7 @@ async fn sound_comes_as_soon_after_an_hour_as_at_first() {
         }
     }
     for (way, (first, last)) in ["to the resident", "to the street"].into_iter().zip(first.into_iter().zip(last)) {
-        assert!(first.abs_diff(last) <= DRIFT, "{way}: {first:?} at first, {last:?} after {minutes} minutes");
+        assert!(last <= first + DRIFT, "{way}: {first:?} at first, {last:?} after {minutes} minutes");
     }
     assert_eq!(door.pid(), pid, "it never died");
     println!("memory: {memory:?} KiB, minute by minute");

@@ -1,8 +1,9 @@
 //! Who hears whom: residents' voices and the door's own sounds for the speaker, and for each talker the voices of the others.
 //!
 //! Mixed at pull points in our own code, with saturation. Voices wait in a ring per listener and talker: 30 ms before it
-//! starts, never more than 150 ms, so that a talker's clock may run a little faster or slower. It knows nothing of
-//! connections; a voice that did not join is not heard.
+//! starts, never more than 150 ms, so that a talker's clock may run a little faster or slower. What of it was not needed for
+//! ten seconds is passed over: a machine or network that faltered once does not delay the rest of the call. It knows nothing
+//! of connections; a voice that did not join is not heard.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,10 @@ const PRIME: usize = 30 * PER_MILLISECOND;
 const FADE: usize = 5 * PER_MILLISECOND;
 /// More than this is cut down to twice the prime: late sound helps nobody.
 const MOST: usize = 150 * PER_MILLISECOND;
+/// What a voice that flows keeps in reserve.
+const RESERVE: usize = 20 * PER_MILLISECOND;
+/// What was in reserve for so long is not needed.
+const CALM: usize = 10_000 * PER_MILLISECOND;
 
 /// Shared by the streaming threads of the speaker and of every talker.
 #[derive(Debug, Default)]
@@ -144,6 +149,14 @@ struct Ring {
     waiting: VecDeque<i16>,
     state: State,
     gain: f32,
+    reserve: Reserve,
+}
+
+/// The least that waited, in so many samples that were heard.
+#[derive(Debug, Default)]
+struct Reserve {
+    least: Option<usize>,
+    heard: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -164,7 +177,7 @@ impl Ring {
         }
         self.waiting.extend(samples);
         if self.waiting.len() > MOST {
-            self.waiting.drain(..self.waiting.len() - 2 * PRIME);
+            self.pass_over(self.waiting.len() - 2 * PRIME);
         }
         if self.waiting.len() >= PRIME {
             self.state = State::Flowing;
@@ -184,9 +197,24 @@ impl Ring {
             self.gain = (self.gain + 1.0 / FADE as f32).min(goal);
             *sample = sample.saturating_add((f32::from(voice) * self.gain) as i16);
         }
-        if runs_dry && self.state == State::Flowing {
-            (self.state, self.gain) = (State::Priming, 0.0);
+        if self.state != State::Flowing {
+            return;
         }
+        if runs_dry {
+            (self.state, self.gain, self.reserve) = (State::Priming, 0.0, Reserve::default());
+        } else if let Some(spare) = self.reserve.spare(left, samples.len()) {
+            self.pass_over(spare);
+        }
+    }
+
+    /// Leaves out what is next to be heard, from one sound into the other. More than a fade waits behind it.
+    fn pass_over(&mut self, count: usize) {
+        for index in 0..FADE {
+            let gain = index as f32 / FADE as f32;
+            let (before, after) = (f32::from(self.waiting[index]), f32::from(self.waiting[count + index]));
+            self.waiting[count + index] = (before * (1.0 - gain) + after * gain) as i16;
+        }
+        self.waiting.drain(..count);
     }
 
     fn leave(&mut self) {
@@ -204,8 +232,23 @@ impl Ring {
     }
 }
 
+impl Reserve {
+    /// So many wait after so many were heard. How many of them are not needed, now and then.
+    fn spare(&mut self, waiting: usize, heard: usize) -> Option<usize> {
+        let least = self.least.map_or(waiting, |least| least.min(waiting));
+        (self.least, self.heard) = (Some(least), self.heard + heard);
+        if self.heard < CALM {
+            return None;
+        }
+        *self = Self::default();
+        least.checked_sub(RESERVE).filter(|&spare| spare > FADE)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::f64::consts::TAU;
+
     use super::*;
 
     const A: PeerId = PeerId(1);
@@ -264,6 +307,43 @@ mod tests {
         assert_eq!(heard(&mixer), 0);
         mixer.voice(A, std::iter::repeat_n(9, MOST));
         assert_eq!(heard(&mixer), 9, "what was too late was cut");
+    }
+
+    #[test]
+    fn a_voice_that_was_held_up_once_catches_up_without_a_click() {
+        let mixer = Mixer::default();
+        mixer.join(A);
+        let mut said = 0_u32;
+        let mut speak = |count| {
+            let from = said;
+            said += count;
+            let sample = |number: u32| ((f64::from(number) * TAU * 440.0 / 48_000.0).sin() * 5_000.0) as i16;
+            mixer.voice(A, (from..said).map(sample));
+        };
+        let mut heard = Vec::new();
+        let mut listen = || {
+            let mut samples = vec![0; 480];
+            mixer.add_for_speaker(&mut samples);
+            heard.extend(samples);
+            mixer.lock().rings.values().map(|ring| ring.waiting.len()).sum::<usize>()
+        };
+        speak(1_440);
+        let flows: Vec<usize> = (0..2_500)
+            .map(|piece| {
+                // Once it was held up, for 90 ms, and the speaker went on without it.
+                speak(match piece {
+                    200..209 => 0,
+                    209 => 4_800,
+                    _ => 480,
+                });
+                listen()
+            })
+            .collect();
+        assert_eq!((flows[199], flows[2_499]), (1_440, RESERVE), "{:?}", &flows[205..220]);
+        assert!(flows[400] > 3_000, "the machine and the network are given time: {}", flows[400]);
+        let after = &heard[300 * 480..];
+        let step = after.windows(2).map(|pair| pair[0].abs_diff(pair[1])).max();
+        assert!(step.is_some_and(|step| step < 350), "its own steepest is 288: {step:?}");
     }
 
     #[test]
