@@ -11,8 +11,9 @@ use tokio::task::JoinHandle;
 use super::bench::row;
 use super::building::{Building, come_online};
 use super::figures::exponent;
+use super::holder::Holder;
 use super::memory::connect_all;
-use super::nats::Nats;
+use super::nats::{self, Nats};
 use super::wire::{Socket, Verbs, Way, contains};
 
 /// Sizes of the group that rings.
@@ -47,27 +48,25 @@ pub async fn print(totals: &[usize]) {
         ringers.push(Verbs::open(&hub.way, door.expose()).await.expect("the hub takes it"));
     }
     let mut publisher = match &nats {
-        Some(nats) => Some(nats.come_online(None).await.expect("it takes it")),
+        Some(nats) => Some(nats::come_online(&nats.way, None).await.expect("it takes it")),
         None => None,
     };
     let mut crowds = Vec::new();
     for (index, size) in GROUPS.iter().enumerate() {
         let ours = connect_all(*size, |number| come_online(&hub.way, &groups[index][number])).await;
         let theirs = match &nats {
-            Some(nats) => connect_all(*size, |_| nats.come_online(Some(names[index]))).await,
+            Some(nats) => connect_all(*size, |_| nats::come_online(&nats.way, Some(names[index]))).await,
             None => Vec::new(),
         };
         crowds.push((Crowd::of_residents(ours), Crowd::of_subscribers(theirs)));
     }
     let mut times = Vec::new();
-    let (mut idle, mut idle_theirs) = (Vec::new(), Vec::new());
+    let (mut idle, mut online) = (Vec::new(), 0);
     for total in totals {
-        let more = *total - idle.len();
-        let begun = idle.len();
-        idle.extend(connect_all(more, |number| come_online(&hub.way, &others[begun + number])).await);
-        if let Some(nats) = &nats {
-            idle_theirs.extend(connect_all(more, |_| nats.come_online(None)).await);
-        }
+        let more = online..*total;
+        idle.push(Holder::of_devices(hub.way.address, &others[more.clone()]));
+        idle.extend(nats.as_ref().map(|nats| Holder::of_clients(nats.way.address, more.len())));
+        online = *total;
         for (index, size) in GROUPS.iter().enumerate() {
             let (ours, theirs) = &crowds[index];
             let pair = interleaved(&mut ringers, names[index], ours, publisher.as_mut().map(|p| (p, theirs))).await;
@@ -88,7 +87,7 @@ pub async fn print(totals: &[usize]) {
         let over: Vec<_> = times.iter().filter(|row| row.1 == *total as f64).map(|row| (row.0, row.2)).collect();
         println!("exponent over the size of the group, {total} others: {}", exponent(&over));
     }
-    drop((crowds, hub));
+    drop((crowds, idle, hub));
 }
 
 /// A ring, a publication, a ring …

@@ -10,6 +10,7 @@ mod calls;
 mod fan_out;
 mod figures;
 mod flood;
+mod holder;
 mod memory;
 mod nats;
 mod restart;
@@ -22,28 +23,29 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 fn main() {
     let words = bench::words();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    if words.iter().any(|word| word == holder::WORD) {
+        figures::room_for_sockets(figures::MOST);
+        runtime.block_on(holder::hold());
+        return;
+    }
     let small = words.iter().any(|word| word == "small");
     let wanted = |name: &str| words.iter().all(|word| word == "small") || words.iter().any(|word| word == name);
     let sizes: Vec<usize> = if small { vec![250, 500, 1000] } else { vec![1000, 4000, 16_000] };
     let most = sizes.last().copied().unwrap_or_default();
 
     bench::machine("a hub under load");
-    let room = figures::room_for_sockets(2 * most as u64 + 4000);
-    // Memory is measured of one server after the other, fan-out of both beside each other.
-    let fitting = |servers: u64| sizes.iter().copied().filter(move |size| servers * *size as u64 + 3000 <= room);
-    let (memory_sizes, fan_out_sizes): (Vec<_>, Vec<_>) = (fitting(1).collect(), fitting(2).collect());
-    if fan_out_sizes.last() != Some(&most) {
-        println!(
-            "{room} open files are allowed: sizes above that are left out (a root that may raise the limit has none)"
-        );
+    let room = figures::room_for_sockets(figures::MOST);
+    let sizes: Vec<_> = sizes.into_iter().filter(|size| *size as u64 + 3000 <= room).collect();
+    if sizes.last() != Some(&most) {
+        println!("{room} open files are allowed: sizes above that are left out");
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     tokio::task::LocalSet::new().block_on(&runtime, async {
         if wanted("memory") {
-            memory::print(&memory_sizes).await;
+            memory::print(&sizes).await;
         }
         if wanted("fan-out") {
-            fan_out::print(&fan_out_sizes).await;
+            fan_out::print(&sizes).await;
         }
         if wanted("calls") {
             calls::print(if small { 3200 } else { 16_000 }).await;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::bench::memory;
 use super::building::{Building, come_online};
-use super::figures::{exponent, rss};
-use super::nats::Nats;
+use super::figures::exponent;
+use super::nats::{self, Nats};
 use super::wire::{Socket, Way};
 
 /// Handshakes that are under way at one time.
@@ -17,13 +18,13 @@ pub async fn print(sizes: &[usize]) {
         let mut rows = [Vec::new(), Vec::new()];
         for size in sizes {
             let mut building = Building::new();
-            let empty = rss(building.hub(tls).process.pid());
+            let empty = memory(building.hub(tls).process.pid());
             let keys = building.others(*size);
             let hub = building.hub(tls);
-            let before = rss(hub.process.pid());
+            let before = memory(hub.process.pid());
             let online = connect_all(keys.len(), |number| come_online(&hub.way, &keys[number])).await;
             settle().await;
-            let after = rss(hub.process.pid());
+            let after = memory(hub.process.pid());
             let per = |kilobytes: u64| kilobytes as f64 / *size as f64;
             println!(
                 "doorward    {} {size:>6} devices: {:>6.2} kB each; with their entries in the directory {:>6.2} kB",
@@ -35,10 +36,10 @@ pub async fn print(sizes: &[usize]) {
             drop((online, hub));
             let way = |address| if tls { building.hub_way(address) } else { Way::plain(address) };
             let Some(nats) = Nats::start(building.directory.path(), way, tls) else { continue };
-            let before = rss(nats.pid());
-            let online = connect_all(*size, |_| nats.come_online(None)).await;
+            let before = memory(nats.pid());
+            let online = connect_all(*size, |_| nats::come_online(&nats.way, None)).await;
             settle().await;
-            let after = rss(nats.pid());
+            let after = memory(nats.pid());
             println!("nats-server {} {size:>6} devices: {:>6.2} kB each", shown(tls), per(after - before));
             rows[1].push((*size as f64, (after - before) as f64));
             drop(online);

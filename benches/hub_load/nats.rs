@@ -44,17 +44,17 @@ impl Nats {
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
+}
 
-    /// A client, subscribed to a subject or to none.
-    pub async fn come_online(&self, subject: Option<&str>) -> std::io::Result<Socket> {
-        let mut socket = Socket::open(&self.way, "/", None).await?;
-        let subscription = subject.map(|subject| format!("SUB {subject} 1\r\n")).unwrap_or_default();
-        let hello = format!("CONNECT {{\"verbose\":false,\"pedantic\":false}}\r\n{subscription}PING\r\n");
-        socket.until("INFO").await?;
-        socket.send(hello.as_bytes(), true).await?;
-        socket.until("PONG").await?;
-        Ok(socket)
-    }
+/// A client, subscribed to a subject or to none.
+pub async fn come_online(way: &Way, subject: Option<&str>) -> std::io::Result<Socket> {
+    let mut socket = Socket::open(way, "/", None).await?;
+    let subscription = subject.map(|subject| format!("SUB {subject} 1\r\n")).unwrap_or_default();
+    let hello = format!("CONNECT {{\"verbose\":false,\"pedantic\":false}}\r\n{subscription}PING\r\n");
+    socket.until("INFO").await?;
+    socket.send(hello.as_bytes(), true).await?;
+    socket.until("PONG").await?;
+    Ok(socket)
 }
 
 impl Drop for Nats {
