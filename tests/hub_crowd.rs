@@ -88,6 +88,7 @@ async fn everybody_comes_back_at_once_and_rings_get_through() {
         let (device, back) = (devices[number % devices.len()].clone(), back.clone());
         storm.spawn(async move {
             while socket.frame().await.is_some() {}
+            drop(socket);
             let socket = device.connect().await;
             back.fetch_add(1, Ordering::Relaxed);
             socket

@@ -322,6 +322,37 @@ async fn connections_are_bounded() {
     timeout(DEADLINE, free).await.expect("the place is free again");
 }
 
+#[tokio::test]
+async fn strangers_take_no_residents_place() {
+    let mut config = doorward::config::hub::HubConfig::default();
+    config.server.max_connections = 16;
+    let house = House::with(config).await;
+    let (anna, carl) = (house.device("anna"), house.device("carl"));
+    house.settle(&anna).await;
+    let mut phone = anna.connect().await;
+    let mut strangers = Vec::new();
+    for number in 0..48 {
+        let mut stream = TcpStream::connect(house.address).await.expect("the hub listens");
+        // Some say nothing, some half of a request, some have a WebSocket and say no more.
+        let half = "GET /v1/events HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n";
+        let rest = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        let said = ["", half, &format!("{half}{rest}")][number % 3].to_owned();
+        stream.write_all(said.as_bytes()).await.expect("the hub reads");
+        if number % 3 == 2 {
+            let mut answer = [0; 12];
+            stream.read_exact(&mut answer).await.expect("it is upgraded");
+        }
+        strangers.push(stream);
+    }
+    let _newcomer = carl.connect().await;
+    assert_eq!(carl.get("/v1/me").await.0, 200);
+    phone.send(&ClientFrame::Ping {}).await;
+    assert_eq!(phone.next().await, HubFrame::Pong {}, "who was there is there still");
+    let mut oldest = strangers.swap_remove(0);
+    let closed = timeout(Duration::from_secs(2), oldest.read(&mut [0; 16])).await.expect("long before its time was up");
+    assert!(matches!(closed, Ok(0) | Err(_)), "{closed:?}");
+}
+
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -45,6 +45,8 @@ enum Phase {
     Idle { since: Instant },
     /// It is a WebSocket now, with deadlines of its own.
     Upgraded,
+    /// Its place is needed.
+    Displaced,
 }
 
 impl Patience {
@@ -64,6 +66,21 @@ impl Patience {
     pub fn answered(&self, upgraded: bool) {
         let phase = if upgraded { Phase::Upgraded } else { Phase::Idle { since: Instant::now() } };
         self.set(|state| state.phase = phase);
+    }
+
+    /// Whether nobody known has shown themselves on it, yet.
+    #[must_use]
+    pub fn is_strange(&self) -> bool {
+        !self.state().known
+    }
+
+    /// Somebody else needs its place: it is lost at once, unless it is a known device's. Whether it is lost.
+    pub fn displace(&self) -> bool {
+        let strange = self.is_strange();
+        if strange {
+            self.set(|state| state.phase = Phase::Displaced);
+        }
+        strange
     }
 
     /// A device that is known makes a request.
@@ -87,7 +104,7 @@ impl Patience {
     }
 
     fn bytes_came(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         if let Phase::Idle { .. } = state.phase {
             state.phase = Phase::Head { until: Instant::now() + HEAD };
             self.changed.notify_one();
@@ -95,16 +112,24 @@ impl Patience {
     }
 
     fn set(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut state = self.state();
+        if !matches!(state.phase, Phase::Displaced) {
+            change(&mut state);
+        }
         self.changed.notify_one();
     }
 
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn deadline(&self) -> Option<Instant> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state();
         match state.phase {
             Phase::Head { until } | Phase::Answering { until } => Some(until),
             Phase::Idle { since } => (!state.known).then_some(since + IDLE),
             Phase::Upgraded => None,
+            Phase::Displaced => Some(Instant::now()),
         }
     }
 }

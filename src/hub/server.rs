@@ -1,9 +1,10 @@
 //! The listening socket: connections in, with a limit to their number and a deadline for everything they do, TLS where there
 //! is a certificate, and HTTP/1.1 with bounded heads on top. Knows no path and no verb.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use axum::Router;
@@ -23,7 +24,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::Service as _;
 use tracing::{debug, error, warn};
 
-use super::patience::{HEAD, Patience, Watched};
+use super::patience::{Patience, Watched};
 
 /// Largest head of a request, in bytes.
 const MAX_HEAD: usize = 8 * 1024;
@@ -40,6 +41,9 @@ const BACKLOG: u32 = 4096;
 /// Bytes that the kernel keeps for a peer that does not read; it counts twice as much, for its own book-keeping. What it
 /// would choose itself grows to megabytes, of each.
 const UNREAD: usize = 128 * 1024;
+
+/// A connection whose place is needed is gone this soon.
+const GIVEN_UP: Duration = Duration::from_millis(100);
 
 /// Descriptors for everything that is no connection.
 const DESCRIPTORS: u64 = 128;
@@ -101,6 +105,7 @@ impl Server {
     pub async fn serve(self) {
         let places = Arc::new(Semaphore::new(self.max_connections));
         let mut connections = JoinSet::new();
+        let mut strangers = Strangers::default();
         let mut full = false;
         loop {
             let (stream, address) = match self.listener.accept().await {
@@ -113,17 +118,47 @@ impl Server {
                 }
             };
             while connections.try_join_next().is_some() {}
-            let Ok(place) = places.clone().try_acquire_owned() else {
-                if !full {
-                    warn!(limit = self.max_connections, "as many connections as allowed; further ones are closed");
-                }
-                full = true;
-                continue;
+            let free = places.clone().try_acquire_owned().ok();
+            if free.is_none() && !full {
+                warn!(
+                    limit = self.max_connections,
+                    "as many connections as allowed; strangers and newcomers are closed"
+                );
+            }
+            full = free.is_none();
+            let place = match free {
+                None if strangers.displace_one() => timeout(GIVEN_UP, places.clone().acquire_owned()).await.ok(),
+                free => free.map(Ok),
             };
-            full = false;
+            let Some(Ok(place)) = place else { continue };
             let (tls, router) = (self.tls.clone(), self.router.clone());
-            connections.spawn(connection(stream, address, tls, router, place));
+            connections.spawn(connection(stream, address, tls, router, (strangers.add(), place)));
         }
+    }
+}
+
+/// Connections on which nobody has shown who they are, the oldest first. They do not keep residents out: when all places are
+/// taken, the newcomer gets the place of the one that had the most time.
+#[derive(Debug, Default)]
+struct Strangers(VecDeque<Weak<Patience>>);
+
+impl Strangers {
+    fn add(&mut self) -> Arc<Patience> {
+        while self.0.front().is_some_and(|oldest| oldest.upgrade().is_none_or(|oldest| !oldest.is_strange())) {
+            self.0.pop_front();
+        }
+        let patience = Patience::new();
+        self.0.push_back(Arc::downgrade(&patience));
+        patience
+    }
+
+    fn displace_one(&mut self) -> bool {
+        while let Some(oldest) = self.0.pop_front() {
+            if oldest.upgrade().is_some_and(|oldest| oldest.displace()) {
+                return true;
+            }
+        }
+        false
     }
 }
 
@@ -132,26 +167,25 @@ async fn connection(
     address: SocketAddr,
     tls: Option<TlsAcceptor>,
     router: Router,
-    place: OwnedSemaphorePermit,
+    (patience, place): (Arc<Patience>, OwnedSemaphorePermit),
 ) {
     tune(&stream);
-    let ip = address.ip().to_canonical();
-    match tls {
-        None => http(stream, ip, router, place).await,
-        Some(tls) => match timeout(HEAD, tls.accept(stream)).await {
-            Ok(Ok(stream)) => http(stream, ip, router, place).await,
-            Ok(Err(error)) => debug!(%error, "TLS handshake failed"),
-            Err(_) => debug!("TLS handshake took too long"),
+    let peer = Peer { address: address.ip().to_canonical(), patience };
+    let Some(tls) = tls else { return http(stream, peer, router, place).await };
+    tokio::select! {
+        accepted = tls.accept(stream) => match accepted {
+            Ok(stream) => http(stream, peer, router, place).await,
+            Err(error) => debug!(%error, "TLS handshake failed"),
         },
+        () = peer.patience.lost() => debug!("TLS handshake took too long"),
     }
 }
 
-async fn http<S>(stream: S, address: IpAddr, router: Router, place: OwnedSemaphorePermit)
+async fn http<S>(stream: S, peer: Peer, router: Router, place: OwnedSemaphorePermit)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let patience = Patience::new();
-    let peer = Peer { address, patience: patience.clone() };
+    let patience = peer.patience.clone();
     let io = TokioIo::new(Watched::new(stream, patience.clone(), place));
     let service = service_fn(move |request: Request<Incoming>| {
         peer.patience.request_came();

@@ -65,6 +65,9 @@ pub async fn open(
         Ok(shown) => shown,
         Err(refusal) => return Refused::from(refusal).into_response(),
     };
+    if shown.is_some() {
+        peer.patience.device_known();
+    }
     upgrade
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
@@ -81,7 +84,8 @@ async fn serve(interface: Interface, peer: Peer, shown: Option<DeviceId>, mut so
     let (handle, metrics) = (interface.handle.clone(), interface.metrics.clone());
     let (connection, inbox) = match Box::pin(greet(interface, peer, shown, &mut socket)).await {
         Ok(connected) => connected,
-        Err(refusal) => return Box::pin(refuse(&metrics, &mut socket, refusal)).await,
+        Err(End::Refused(refusal)) => return Box::pin(refuse(&metrics, &mut socket, *refusal)).await,
+        Err(End::Lost | End::HubCloses) => return,
     };
     let end = exchange_frames(&handle, silence, connection, inbox, &mut socket).await;
     Box::pin(async {
@@ -105,15 +109,18 @@ async fn greet(
     peer: Peer,
     shown: Option<DeviceId>,
     socket: &mut WebSocket,
-) -> Result<(ConnectionId, Inbox), Refusal> {
-    let greeted = match timeout(HELLO, greeting(socket)).await {
-        Ok(greeted) => greeted,
-        Err(_) => Err(bad("no `hello` came within 5 s")),
+) -> Result<(ConnectionId, Inbox), End> {
+    let greeted = tokio::select! {
+        greeted = timeout(HELLO, greeting(socket)) => greeted,
+        // Its place is needed at once, not after a farewell.
+        () = peer.patience.lost() => return Err(End::Lost),
     };
-    let (device, seen) = greeted?.identify(&interface, &peer, shown)?;
+    let greeted = greeted.unwrap_or_else(|_| Err(bad("no `hello` came within 5 s"))).map_err(End::refused)?;
+    let (device, seen) = greeted.identify(&interface, &peer, shown).map_err(End::refused)?;
+    peer.patience.device_known();
     let (outbox, inbox) = outbox();
-    let connection = interface.handle.ask(|answer| Order::Connect { device, seen, outbox, answer }).await?;
-    Ok((connection, inbox))
+    let connected = interface.handle.ask(|answer| Order::Connect { device, seen, outbox, answer }).await;
+    Ok((connected.map_err(End::refused)?, inbox))
 }
 
 // ---------------------------------------------------------------------------------------------------------------- hello
