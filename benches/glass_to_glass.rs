@@ -91,23 +91,23 @@ impl Camera {
     }
 }
 
-/// Until nobody looks any more.
+/// For whoever opens the pipe, one after the other: a door that was late for two seconds opens its camera anew.
 fn film(pipe: &Path, (width, height): (usize, usize), drawn: &Mutex<Vec<Instant>>) {
-    // This waits for who reads.
-    let mut pipe = OpenOptions::new().write(true).open(pipe).expect("it was just made");
     let header = format!("YUV4MPEG2 W{width} H{height} F25:1 Ip A1:1 C420jpeg\n");
-    if pipe.write_all(header.as_bytes()).is_err() {
-        return;
-    }
     let mut picture = vec![128; width * height * 3 / 2];
-    let began = Instant::now();
-    for number in 1.. {
-        std::thread::sleep((began + PERIOD * number).saturating_duration_since(Instant::now()));
-        move_ball(&mut picture, width, height, number);
-        draw_frame_counter(&mut picture, width, number);
-        drawn.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
-        if shoot(&mut pipe, &picture).is_err() {
-            return;
+    let mut number = 0;
+    // This waits for who reads, until the directory is gone.
+    while let Ok(mut reader) = OpenOptions::new().write(true).open(pipe) {
+        let mut due = Instant::now();
+        let mut shot = reader.write_all(header.as_bytes());
+        while shot.is_ok() {
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            due += PERIOD;
+            number += 1;
+            move_ball(&mut picture, width, height, number);
+            draw_frame_counter(&mut picture, width, number);
+            drawn.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
+            shot = shoot(&mut reader, &picture);
         }
     }
 }
