@@ -64,6 +64,22 @@ impl Child {
         self.process.id()
     }
 
+    /// What its loop does, as the kernel sees it: one that runs or may run is starved, one that sleeps waits for something.
+    pub(super) fn state(&self) -> &'static str {
+        let stat =
+            self.id().and_then(|id| std::fs::read_to_string(format!("/proc/{id}/stat")).ok()).unwrap_or_default();
+        // Behind the name, which may hold anything.
+        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+        match state {
+            Some('R') => "runs",
+            Some('S') => "sleeps",
+            Some('D') => "waits for a disk or a device",
+            Some('T' | 't') => "was stopped",
+            Some('Z' | 'X') => "is dead",
+            _ => "is in a state that is not known",
+        }
+    }
+
     /// Hands over an order, without waiting.
     pub(super) fn send(&self, order: &Order) -> Result<(), OrderError> {
         let mut line = serde_json::to_vec(order).expect("an order is plain data");

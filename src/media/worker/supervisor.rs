@@ -119,7 +119,7 @@ impl Supervisor {
                 },
                 _ = pings.tick() => {
                     if self.is_silent(nonce, answered) {
-                        return End::Died("it does not answer".to_owned());
+                        return End::Died(format!("it does not answer; its loop {}", child.state()));
                     }
                     nonce += 1;
                     if child.send(&Order::Ping { nonce }).is_err() {
