@@ -31,10 +31,7 @@ impl Registry {
     /// A worker that is counted.
     pub fn command(&self) -> WorkerCommand {
         let file = format!("GST_DEBUG_FILE={}", self.file().display());
-        // Whatever GStreamer finds wrong is the end of the worker, instead of a line that nobody reads.
-        let strict = "G_DEBUG=fatal-criticals";
-        let variables =
-            ["GST_TRACERS=leaks", "GST_LEAKS_TRACER_SIG=1", "GST_DEBUG=GST_TRACER:7,leaks:7", strict, &file];
+        let variables = ["GST_TRACERS=leaks", "GST_LEAKS_TRACER_SIG=1", "GST_DEBUG=GST_TRACER:7,leaks:7", &file];
         let worker = [env!("CARGO_BIN_EXE_doorward"), "media-worker"];
         // `env` becomes the worker: it has its process number.
         WorkerCommand {

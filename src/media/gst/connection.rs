@@ -104,8 +104,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Asks what it measures of itself; it comes as an event.
-    pub(super) fn measure(&self, notify: &Notify) {
+    /// Asks what it measures of itself; it comes as an event. Before the answer it must not be stopped.
+    pub(super) fn measure(&self, notify: &Notify) -> gst::Promise {
         let notify = Arc::clone(notify);
         let promise = gst::Promise::with_change_func(move |reply| {
             if let Ok(Some(reply)) = reply {
@@ -113,6 +113,7 @@ impl Connection {
             }
         });
         self.webrtc.emit_by_name::<()>("get-stats", &[&None::<gst::Pad>, &promise]);
+        promise
     }
 
     /// Under which number its picture or sound is sent, by which its receiver's reports are told apart.

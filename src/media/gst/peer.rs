@@ -15,6 +15,7 @@ use super::hearing::{Heard, Hearing};
 use super::ice;
 use super::liveness::Liveness;
 use super::negotiation::{Candidate, Negotiation};
+use super::starting::Started;
 use super::statistics::Measured;
 use super::ways::Ways;
 use crate::media::admission;
@@ -39,6 +40,8 @@ pub(super) struct Peer {
     /// Links that feed it: picture and sound.
     picture: Option<ConsumptionLink>,
     sound: Option<ConsumptionLink>,
+    /// The last question for what it measures.
+    asked: Option<gst::Promise>,
 }
 
 /// What an event of a connection leads to.
@@ -75,6 +78,7 @@ impl Peer {
             offer: None,
             picture: None,
             sound: None,
+            asked: None,
         })
     }
 
@@ -181,9 +185,9 @@ impl Peer {
     }
 
     /// Asks what it measures of itself.
-    pub(super) fn measure(&self) {
+    pub(super) fn measure(&mut self) {
         if self.liveness.is_connected() {
-            self.connection.measure(&self.notify);
+            self.asked = Some(self.connection.measure(&self.notify));
         }
     }
 
@@ -212,8 +216,8 @@ impl Peer {
     }
 
     /// Closes the gate, unlinks everything and gives the pipeline away, to be closed.
-    pub(super) fn into_pipeline(self) -> gst::Pipeline {
-        self.connection.pipeline
+    pub(super) fn into_started(self) -> Started {
+        Started::asked(self.connection.pipeline, self.asked)
     }
 
     fn change(&mut self, state: WebRTCPeerConnectionState, now: Instant) -> Outcome {

@@ -1,7 +1,8 @@
 //! Pipelines on their way up. Opening a device may take its time, or for ever, so each starts on a thread of its own.
 //!
 //! One that is to stop before it started must not start behind the back of whoever stopped it: a camera would be open then, for
-//! nobody, until the worker ends. So what starts and what stops it are never two threads at once.
+//! nobody, until the worker ends. So what starts and what stops it are never two threads at once; nor is what stops it and what
+//! counts in it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +16,8 @@ pub(super) struct Started {
     pipeline: gst::Pipeline,
     starting: Option<JoinHandle<()>>,
     unwanted: Arc<AtomicBool>,
+    /// A question that is perhaps not answered yet.
+    asked: Option<gst::Promise>,
 }
 
 /// How far a start got.
@@ -46,7 +49,14 @@ impl Started {
             }
         });
         let starting = starting.map_err(|error| tell(Step::Failed(error.to_string()))).ok();
-        Self { pipeline, starting, unwanted }
+        Self { pipeline, starting, unwanted, asked: None }
+    }
+
+    /// One that nobody is starting any more, but that was asked for its statistics. Debian 12's GStreamer empties the tables of an
+    /// RTP session that stops, without their lock, while another thread counts what is in them (mended by GStreamer's merge
+    /// request 4528). So it is not stopped before the answer is there.
+    pub(super) fn asked(pipeline: gst::Pipeline, asked: Option<gst::Promise>) -> Self {
+        Self { asked, ..Self::from(pipeline) }
     }
 
     /// What it is.
@@ -60,6 +70,9 @@ impl Started {
         if self.starting.is_some_and(|starting| starting.join().is_err()) {
             tracing::error!("starting a pipeline panicked");
         }
+        if let Some(asked) = self.asked {
+            asked.wait();
+        }
         if let Err(error) = self.pipeline.set_state(gst::State::Null) {
             tracing::warn!(%error, "a pipeline did not stop cleanly");
         }
@@ -70,7 +83,7 @@ impl Started {
 impl From<gst::Pipeline> for Started {
     /// One that nobody is starting any more.
     fn from(pipeline: gst::Pipeline) -> Self {
-        Self { pipeline, starting: None, unwanted: Arc::default() }
+        Self { pipeline, starting: None, unwanted: Arc::default(), asked: None }
     }
 }
 
@@ -81,11 +94,32 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn what_is_stopped_while_it_starts_does_not_start_later() {
+    fn pipeline() -> gst::Pipeline {
         gst::init().expect("GStreamer is installed where the feature `media` is built");
         let pipeline = gst::parse::launch("fakesrc is-live=true ! fakesink").expect("it is written correctly");
-        let pipeline = pipeline.downcast::<gst::Pipeline>().expect("several elements are a pipeline");
+        pipeline.downcast::<gst::Pipeline>().expect("several elements are a pipeline")
+    }
+
+    #[test]
+    fn what_was_asked_something_answers_before_it_stops() {
+        let pipeline = pipeline();
+        pipeline.set_state(gst::State::Playing).expect("it plays");
+        pipeline.state(gst::ClockTime::from_seconds(20)).0.expect("and does so soon");
+        let promise = gst::Promise::new();
+        let started = Started::asked(pipeline.clone(), Some(promise.clone()));
+        let stopping = std::thread::spawn(move || started.stop());
+        let until = std::time::Instant::now() + std::time::Duration::from_millis(300);
+        while std::time::Instant::now() < until {
+            assert_eq!(pipeline.current_state(), gst::State::Playing);
+            std::thread::yield_now();
+        }
+        promise.reply(None);
+        assert_eq!(stopping.join().expect("no panic").current_state(), gst::State::Null);
+    }
+
+    #[test]
+    fn what_is_stopped_while_it_starts_does_not_start_later() {
+        let pipeline = pipeline();
         let (go, may_go) = mpsc::channel::<()>();
         let may_go = Arc::new(Mutex::new(may_go));
         let (reach, reached) = mpsc::channel();

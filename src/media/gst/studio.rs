@@ -237,7 +237,7 @@ impl Studio {
                 .collect();
             if now.saturating_duration_since(self.measured) >= MEASURE {
                 self.measured = now;
-                session.peers.values().for_each(Peer::measure);
+                session.peers.values_mut().for_each(Peer::measure);
                 let actions = self.rate.handle_timeout(clock::now());
                 self.adapt(actions);
             }
@@ -361,7 +361,7 @@ impl Studio {
             Stage::Running(session) if session.id == session_id => {
                 for (id, peer) in session.peers {
                     self.mixer.leave(id);
-                    self.closing.close(peer.into_pipeline());
+                    self.closing.close(peer.into_started());
                 }
                 self.close_source(Source::Microphone, Reason::CallOver, now);
                 if self.settings.standby == Standby::Closed {
@@ -494,7 +494,7 @@ impl Studio {
         let Stage::Running(session) = &mut self.stage else { return };
         let Some(peer) = session.peers.remove(&id) else { return };
         self.mixer.leave(id);
-        self.closing.close(peer.into_pipeline());
+        self.closing.close(peer.into_started());
         let talkers_left = session.peers.values().any(Peer::is_open);
         if !talkers_left {
             self.close_source(Source::Microphone, Reason::ConversationOver, now);
