@@ -98,9 +98,9 @@ impl MouthToEar {
         while chirps.taken.len() < times {
             door.until("a chirp in the street", |_| {
                 let began = lock(&began).get(chirps.number()).copied().filter(is_over);
-                began.is_some_and(|began| {
-                    lock(&self.street.heard).as_ref().is_some_and(|heard| chirps.hear(heard, began))
-                })
+                // A copy: the ear goes on meanwhile, and notes when what it hears comes.
+                let heard = began.and_then(|_| lock(&self.street.heard).clone());
+                began.zip(heard).is_some_and(|(began, heard)| chirps.hear(&heard, began))
             })
             .await;
         }
