@@ -88,7 +88,7 @@ function print(what, milliseconds) {
   console.log(JSON.stringify({ what, milliseconds: milliseconds.filter(Number.isFinite) }));
 }
 
-/** Calls at a door with these settings, each looked at in the order that `live` has. */
+/** Calls at a door with these settings, each looked at in the order that `live` has. One in which nothing comes is the last. */
 async function atTheDoor(browser, door, times, live) {
   const house = await House.open({ door: { video: VIDEO, ...door } });
   const prepareMore = async (context) => {
@@ -104,6 +104,8 @@ async function atTheDoor(browser, door, times, live) {
       await phone.tap('Hang up');
       await phone.isQuiet();
     }
+  } catch (error) {
+    console.log(`after so many calls one failed: ${error.message}`);
   } finally {
     await phone.context.close();
     // A busy machine makes errors that a test would mind.
