@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::call::{CallState, Deadline, Delivery, Device, Media, Phase, Presence, RING, Standing, Turn};
-use super::{Change, Exchange, Initiation, Member, MemberDevice, Output, sessions};
+use super::{Change, Exchange, Initiation, Member, MemberDevice, Output};
 use crate::ids::{DeviceId, RequestKey, SessionId};
 use crate::moment::Moment;
 use crate::signaling::protocol::{Call, ErrorCode, EventKind, Leg, Receiver, Refusal, RejectStatus};
@@ -37,8 +37,8 @@ impl Exchange {
         }
         self.initiations.insert(asked, session_id);
         let call = CallState::ringing(session_id, wall, self.now, initiation);
-        self.of_device.extend(call.device_ids().map(|device_id| (device_id.clone(), session_id)));
-        self.of_user.extend(call.uids().map(|uid| (uid.clone(), session_id)));
+        self.of_device.add(call.device_ids(), session_id);
+        self.of_user.add(call.uids(), session_id);
         self.calls.insert(session_id, call);
         self.schedule(session_id, None);
         self.ring(session_id, wall)
@@ -83,7 +83,7 @@ impl Exchange {
             let by = &call.initiation.initiator.uid;
             initiation.receiver == Receiver::User(by.clone()) || initiation.members.iter().any(|m| m.uid == *by)
         };
-        let calls = sessions(&self.of_user, caller).filter_map(|session_id| self.calls.get(&session_id));
+        let calls = self.of_user.get(caller).iter().filter_map(|session_id| self.calls.get(session_id));
         calls.filter(|call| call.asks(caller)).find(called)
     }
 

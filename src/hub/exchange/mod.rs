@@ -125,11 +125,43 @@ pub struct Exchange {
     /// What became of each initiation.
     initiations: BTreeMap<(DeviceId, RequestKey), SessionId>,
     /// Calls that concern a device, also those that are over.
-    of_device: BTreeSet<(DeviceId, SessionId)>,
+    of_device: Index<DeviceId>,
     /// Calls that are not over, by the users called and calling.
-    of_user: BTreeSet<(Uid, SessionId)>,
+    of_user: Index<Uid>,
     /// The next deadline of each call that has one.
     due: BTreeSet<(Moment, SessionId)>,
+}
+
+/// The calls of each device or user, oldest first. (One set of all pairs would grow with every call that is remembered, and a ring
+/// searches it once for each member.)
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Index<K>(BTreeMap<K, Vec<SessionId>>);
+
+impl<K: Ord + Clone> Index<K> {
+    const fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    fn get(&self, key: &K) -> &[SessionId] {
+        self.0.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    fn add<'k>(&mut self, keys: impl Iterator<Item = &'k K>, session_id: SessionId)
+    where
+        K: 'k,
+    {
+        for key in keys {
+            self.0.entry(key.clone()).or_default().push(session_id);
+        }
+    }
+
+    fn remove(&mut self, key: &K, session_id: SessionId) {
+        let Some(sessions) = self.0.get_mut(key) else { return };
+        sessions.retain(|known| *known != session_id);
+        if sessions.is_empty() {
+            self.0.remove(key);
+        }
+    }
 }
 
 impl Exchange {
@@ -142,8 +174,8 @@ impl Exchange {
             calls: BTreeMap::new(),
             refused: BTreeMap::new(),
             initiations: BTreeMap::new(),
-            of_device: BTreeSet::new(),
-            of_user: BTreeSet::new(),
+            of_device: Index::new(),
+            of_user: Index::new(),
             due: BTreeSet::new(),
         }
     }
@@ -237,8 +269,8 @@ impl Exchange {
 
     /// The call other than `except` in which this user is caller or participant.
     fn engaged(&self, uid: &Uid, except: SessionId) -> Option<&CallState> {
-        let others = sessions(&self.of_user, uid).filter(|session_id| *session_id != except);
-        others.filter_map(|session_id| self.calls.get(&session_id)).find(|call| call.engages(uid))
+        let others = self.of_user.get(uid).iter().filter(|session_id| **session_id != except);
+        others.filter_map(|session_id| self.calls.get(session_id)).find(|call| call.engages(uid))
     }
 
     /// Keeps `due` in step with one call, whose deadline was `before`.
@@ -266,7 +298,7 @@ impl Exchange {
     fn release_users(&mut self, session_id: SessionId) {
         let Some(call) = self.calls.get(&session_id) else { return };
         for uid in call.uids() {
-            self.of_user.remove(&(uid.clone(), session_id));
+            self.of_user.remove(uid, session_id);
         }
     }
 
@@ -281,16 +313,9 @@ impl Exchange {
         }
         self.initiations.remove(&call.asked());
         for device_id in call.device_ids() {
-            self.of_device.remove(&(device_id.clone(), session_id));
+            self.of_device.remove(device_id, session_id);
         }
     }
-}
-
-/// The calls of one device or user.
-fn sessions<K: Ord + Clone>(index: &BTreeSet<(K, SessionId)>, of: &K) -> impl Iterator<Item = SessionId> {
-    const FIRST: SessionId = SessionId::from_random([0; 16]);
-    const LAST: SessionId = SessionId::from_random([0xff; 16]);
-    index.range((of.clone(), FIRST)..=(of.clone(), LAST)).map(|(_, session_id)| *session_id)
 }
 
 fn not_found(session_id: SessionId) -> Refusal {

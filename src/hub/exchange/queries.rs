@@ -1,7 +1,7 @@
 //! What the hub asks the exchange between entries: pictures, roles, admission. Nothing here changes anything.
 
+use super::Exchange;
 use super::call::{CallState, Media, Objection, Phase, Standing};
-use super::{Exchange, sessions};
 use crate::ids::{DeviceId, SessionId};
 use crate::signaling::protocol::{Call, CallStatus, ErrorCode, Leg, Refusal, Role};
 
@@ -27,13 +27,13 @@ impl Exchange {
     /// Every call that concerns a device, also those over and not yet forgotten: one `Reachable` or `Gone` is appended to each.
     #[must_use]
     pub fn calls_of(&self, device_id: &DeviceId) -> Vec<SessionId> {
-        sessions(&self.of_device, device_id).collect()
+        self.of_device.get(device_id).to_vec()
     }
 
     /// The calls a device is in now, oldest first: as caller, as participant, or ringing.
     #[must_use]
     pub fn active_calls(&self, device_id: &DeviceId) -> Vec<Call> {
-        let calls = sessions(&self.of_device, device_id).filter_map(|session_id| self.calls.get(&session_id));
+        let calls = self.of_device.get(device_id).iter().filter_map(|session_id| self.calls.get(session_id));
         let mut active: Vec<Call> = calls
             .filter(|call| !call.is_over())
             .filter(|call| match call.standing(device_id) {
