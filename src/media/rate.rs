@@ -45,6 +45,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A picture that stayed for so long was not tried in vain.
 const PROVEN: Duration = Duration::from_secs(20);
 
+/// A way that was found narrow is treated with care for so long.
+const NARROW_LASTS: Duration = Duration::from_mins(1);
+/// Kilobits per second: at less, a key picture takes longer than the next ones can wait.
+const LEAST_PACE: f64 = 250.0;
+
 /// Floor and ceiling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -118,6 +123,8 @@ struct Receiver {
     best: Option<(Duration, Moment)>,
     reported: Moment,
     decreased: Moment,
+    /// When its way was last found narrow.
+    narrow: Option<Moment>,
     /// Since when it has had no room, or held back others.
     starved: Option<Moment>,
     slow: Option<Moment>,
@@ -144,6 +151,17 @@ impl Rate {
     #[must_use]
     pub const fn shape(&self) -> Shape {
         self.shape
+    }
+
+    /// Kilobits per second at which packets are to leave for this receiver, where its way was found narrow: a picture that is larger
+    /// than others takes longer then. Two and a half times what is sent, so that nothing piles up at the door.
+    #[must_use]
+    pub fn pace(&self, peer: PeerId) -> Option<u32> {
+        let receiver = self.receivers.get(&peer)?;
+        let narrow = receiver.narrow.is_some_and(|at| self.now.since(at) < NARROW_LASTS);
+        // Between the least pace and some ceilings: it fits.
+        let pace = receiver.room.max(f64::from(self.shape.kilobits)) * 2.5;
+        narrow.then_some(pace.max(LEAST_PACE) as u32)
     }
 
     /// Takes an event. An older `now` counts as the newest seen.
@@ -190,6 +208,7 @@ impl Rate {
             best: None,
             reported: now,
             decreased: now,
+            narrow: None,
             starved: None,
             slow: None,
             pause: FIRST_PAUSE,
@@ -257,7 +276,9 @@ impl Receiver {
                 return;
             }
             self.decreased = now;
-            let share = if queued { 0.75_f64.min(1.0 - lost / 2.0) } else { 1.0 - lost / 2.0 };
+            self.narrow = Some(now);
+            // Where packets wait and are lost, what arrives is what the way carries; where they are only lost, it may be the air.
+            let share = if queued { 0.75_f64.min(1.0 - lost).max(0.5) } else { 1.0 - lost / 2.0 };
             // From what was really sent: room that was never used is a guess.
             self.room = (self.room.min(rate) * share).max(floor / 2.0);
         } else if lost < HARMLESS || round_trip.is_some() {

@@ -289,8 +289,17 @@ impl Resident {
         let wait = gst::Promise::new();
         self.webrtc.emit_by_name::<()>("set-local-description", &[&answer, &wait]);
         assert_eq!(wait.wait(), gst::PromiseResult::Replied);
+        self.report_often();
         let sdp = answer.sdp().as_text().expect("what was made can be written");
         (self.outbox)(Signal::Answer { sdp: sdp.into() });
+    }
+
+    /// Browsers report every second what they receive of a picture. GStreamer's own pace is that of RFC 3550, five seconds.
+    fn report_often(&self) {
+        let bin = self.webrtc.downcast_ref::<gst::Bin>().expect("webrtcbin is a bin");
+        let sessions = bin.by_name("rtpbin").expect("webrtcbin has one");
+        let session: glib::Object = sessions.emit_by_name("get-internal-session", &[&0_u32]);
+        session.set_property("rtcp-min-interval", gst::ClockTime::SECOND.nseconds());
     }
 
     /// A closed valve stands for a track that is not there yet.

@@ -19,6 +19,7 @@ use super::gate::Guard;
 use super::ice::Server;
 use super::liveness::Arrivals;
 use super::mixer::Mixer;
+use super::pace::Pace;
 use super::speaker::change_samples;
 use super::succession::{self, Late};
 use super::timeline::Timeline;
@@ -29,6 +30,9 @@ use crate::media::pipeline::{
 };
 use crate::media::protocol::Flow;
 use crate::signaling::protocol::IceServer;
+
+/// Between two reports to a receiver, more or less.
+const REPORTS_APART: gst::ClockTime = gst::ClockTime::SECOND;
 
 /// Where the events of a connection go. Called on streaming threads: it only sends.
 pub(super) type Notify = Arc<dyn Fn(PeerEvent) + Send + Sync>;
@@ -53,6 +57,8 @@ pub(super) struct Connection {
     pub(super) picture: gst_app::AppSrc,
     /// Here the microphone's samples come in.
     pub(super) sound: gst_app::AppSrc,
+    /// At which the picture leaves.
+    pub(super) pace: Pace,
     /// Counts what arrives.
     pub(super) arrivals: Arc<Arrivals>,
 }
@@ -68,6 +74,8 @@ impl Connection {
         let sound = sending_branch(&pipeline, &webrtc, "sink_1", &sound_packets())?;
         succession::keep_at(&picture.static_pad("src").expect("every source has one"), Late::Redated);
         succession::keep_at(&sound.static_pad("src").expect("every source has one"), Late::LeftOut);
+        let pace = Pace::unlimited();
+        pace.stand_at(&webrtc.static_pad("sink_0").and_then(|pad| pad.peer()).expect("it was linked"));
         use gst_webrtc::WebRTCRTPTransceiverDirection::{Sendonly, Sendrecv};
         fix_direction(&webrtc, "sink_0", Sendonly, &plan.encoder.offered())?;
         fix_direction(&webrtc, "sink_1", Sendrecv, &offered_sound())?;
@@ -80,7 +88,7 @@ impl Connection {
         plan.timeline.adopt(&pipeline);
         pipeline.set_state(gst::State::Playing)?;
         create_offer(&webrtc, &plan.notify);
-        Ok(Self { pipeline, webrtc, picture, sound, arrivals })
+        Ok(Self { pipeline, webrtc, picture, sound, pace, arrivals })
     }
 
     /// Puts the offer in force; the outcome comes as an event.
@@ -114,6 +122,18 @@ impl Connection {
         });
         self.webrtc.emit_by_name::<()>("get-stats", &[&None::<gst::Pad>, &promise]);
         promise
+    }
+
+    /// Reports as often as browsers do. By them the receiver's own reports tell the round trip: after the five seconds that
+    /// GStreamer takes (RFC 3550 section 6.2), a queue that is long gone would still be held against the picture.
+    pub(super) fn report_often(&self) {
+        let sessions = self.webrtc.downcast_ref::<gst::Bin>().and_then(|webrtc| webrtc.by_name("rtpbin"));
+        let session =
+            sessions.and_then(|rtp| rtp.emit_by_name::<Option<glib::Object>>("get-internal-session", &[&0_u32]));
+        match session {
+            Some(session) => session.set_property("rtcp-min-interval", REPORTS_APART.nseconds()),
+            None => tracing::warn!("a connection reports as seldom as GStreamer likes"),
+        }
     }
 
     /// Under which number its picture or sound is sent, by which its receiver's reports are told apart.

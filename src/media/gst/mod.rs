@@ -20,6 +20,7 @@ mod lines;
 mod liveness;
 mod mixer;
 mod negotiation;
+mod pace;
 mod peer;
 mod place;
 mod presence;

@@ -111,6 +111,7 @@ impl Peer {
                 Outcome::Tell(self.negotiation.our_candidate(candidate).map(signal).into_iter().collect())
             }
             PeerEvent::AnswerApplied(Ok(())) => {
+                self.connection.report_often();
                 for candidate in self.negotiation.answer_in_force() {
                     self.connection.add_candidate(candidate.sdp_m_line_index, candidate.candidate.expose());
                 }
@@ -165,6 +166,11 @@ impl Peer {
         if self.sound_only {
             self.picture = None;
         }
+    }
+
+    /// Kilobits per second at which its picture is to leave, if its way is narrow.
+    pub(super) fn pace(&self, kilobits: Option<u32>) {
+        self.connection.pace.keep(kilobits);
     }
 
     /// CONSENT: opens the gate.

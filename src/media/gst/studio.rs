@@ -557,6 +557,7 @@ impl Studio {
                 }
             }
         }
+        session.peers.iter().for_each(|(id, peer)| peer.pace(self.rate.pace(*id)));
     }
 
     /// Connections go over to what is on the air now.
