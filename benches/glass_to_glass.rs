@@ -33,6 +33,7 @@ use resident::Look;
 
 const PICTURES: u64 = 500;
 const PERIOD: Duration = Duration::from_millis(40);
+
 fn main() {
     machine("glass to glass: 25 pictures a second through worker, encoder and a connection on loopback; budget 150 ms");
     gstreamer::init().expect("GStreamer is installed");

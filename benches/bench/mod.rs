@@ -61,6 +61,13 @@ pub struct Usage {
     pub switches: u64,
 }
 
+impl Usage {
+    /// Of processor time, its own and the kernel's for it.
+    pub fn seconds(&self) -> f64 {
+        self.ticks as f64 / 100.0
+    }
+}
+
 /// What this process used until now.
 pub fn usage(pid: u32) -> Usage {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

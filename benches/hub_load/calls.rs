@@ -5,9 +5,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::bench::row;
+use super::bench::{row, usage};
 use super::building::{Building, Key, come_online};
-use super::figures::cpu;
 use super::wire::{Socket, Verbs, Way, contains};
 
 /// Calls at one time.
@@ -35,7 +34,7 @@ pub async fn print(calls: usize) {
         visitors.push(entrances);
     }
     let latencies = Rc::new(RefCell::new(Vec::new()));
-    let (begun, spent) = (Instant::now(), cpu(hub.process.pid()));
+    let (begun, spent) = (Instant::now(), usage(hub.process.pid()).seconds());
     let tasks = visitors.into_iter().map(|mut entrances| {
         let latencies = latencies.clone();
         tokio::task::spawn_local(async move {
@@ -49,7 +48,7 @@ pub async fn print(calls: usize) {
     for task in tasks {
         task.await.expect("a visitor fails only with the bench");
     }
-    let (took, spent) = (begun.elapsed().as_secs_f64(), cpu(hub.process.pid()) - spent);
+    let (took, spent) = (begun.elapsed().as_secs_f64(), usage(hub.process.pid()).seconds() - spent);
     let done = latencies.borrow().len() as f64;
     row(&format!("initiate to ring, {VISITORS} calls at one time"), latencies.take());
     println!(

@@ -1,22 +1,9 @@
-//! Figures of a process and of a series, and the room for sockets.
-
-use std::fs;
+//! Figures of a series, and the room for sockets.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// The kernel tells times to programs in hundredths of a second, whatever it counts in itself (proc_pid_stat(5)).
-const TICKS: f64 = 100.0;
-
 /// Open files that one process needs at the most: 16,000 devices, and what stands beside them.
 pub const MOST: u64 = 20_000;
-
-/// Seconds of CPU, its own and the kernel's for it.
-pub fn cpu(pid: u32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
-    let fields: Vec<_> = stat.rsplit_once(')').expect("its name is in brackets").1.split_whitespace().collect();
-    let ticks = |index: usize| fields[index].parse::<f64>().expect("a number");
-    (ticks(11) + ticks(12)) / TICKS
-}
 
 /// The exponent with which y grows over x: the slope of the logarithms.
 pub fn exponent(points: &[(f64, f64)]) -> String {

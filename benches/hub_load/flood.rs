@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::bench::row;
+use super::bench::{row, usage};
 use super::building::{Building, Key, come_online};
 use super::fan_out::Crowd;
-use super::figures::cpu;
 use super::wire::{Verbs, Way};
 
 /// Connections of the door that floods, each with one request under way.
@@ -41,10 +40,11 @@ pub async fn print() {
     while asked.load(Ordering::Relaxed) < 1000 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let (begun, before, spent) = (Instant::now(), asked.load(Ordering::Relaxed), cpu(hub.process.pid()));
+    let (begun, before, spent) = (Instant::now(), asked.load(Ordering::Relaxed), usage(hub.process.pid()).seconds());
     let beside = rings(&crowd, &mut ringers).await;
     let seconds = begun.elapsed().as_secs_f64();
-    let (rate, share) = (asked.load(Ordering::Relaxed) - before, (cpu(hub.process.pid()) - spent) / seconds);
+    let (rate, share) =
+        (asked.load(Ordering::Relaxed) - before, (usage(hub.process.pid()).seconds() - spent) / seconds);
     enough.store(true, Ordering::Relaxed);
     flood.join().expect("it only asks");
     let beside = row("ring beside the flood", beside);
