@@ -79,9 +79,11 @@ impl Connections {
         Some(device)
     }
 
-    fn connection(&mut self, id: ConnectionId) -> Option<&mut Connection> {
-        let connections = self.of_device.get_mut(self.open.get(&id)?)?;
-        connections.iter_mut().find(|connection| connection.id == id)
+    /// An open socket, whose it is, and where its closing is counted.
+    fn connection(&mut self, id: ConnectionId) -> Option<(&DeviceId, &mut Connection, &Metrics)> {
+        let device = self.open.get(&id)?;
+        let connections = self.of_device.get_mut(device)?;
+        Some((device, connections.iter_mut().find(|connection| connection.id == id)?, &self.metrics))
     }
 
     /// The device a socket belongs to.
@@ -109,10 +111,8 @@ impl Connections {
 
     /// Sends a frame to one socket.
     pub fn send(&mut self, id: ConnectionId, frame: &HubFrame) {
-        let Some(device) = self.open.get(&id) else { return };
-        for connection in self.of_device.get_mut(device).into_iter().flatten().filter(|connection| connection.id == id)
-        {
-            connection.push(device, Outgoing::Frame(Utf8Bytes::from(to_json(frame))), &self.metrics);
+        if let Some((device, connection, metrics)) = self.connection(id) {
+            connection.push(device, Outgoing::Frame(Utf8Bytes::from(to_json(frame))), metrics);
         }
     }
 
@@ -130,7 +130,7 @@ impl Connections {
     /// A device starts the media session of a call on this socket.
     pub fn start_session(&mut self, session_id: SessionId, device: &DeviceId, id: ConnectionId) {
         self.of_session.insert((session_id, device.clone()), id);
-        if let Some(connection) = self.connection(id)
+        if let Some((_, connection, _)) = self.connection(id)
             && !connection.sessions.contains(&session_id)
         {
             connection.sessions.push(session_id);
@@ -140,7 +140,7 @@ impl Connections {
     /// A device's media session of a call is over.
     pub fn end_session(&mut self, session_id: SessionId, device: &DeviceId) {
         let Some(id) = self.of_session.remove(&(session_id, device.clone())) else { return };
-        if let Some(connection) = self.connection(id) {
+        if let Some((_, connection, _)) = self.connection(id) {
             connection.sessions.retain(|session| *session != session_id);
         }
     }

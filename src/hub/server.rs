@@ -118,19 +118,18 @@ impl Server {
                 }
             };
             while connections.try_join_next().is_some() {}
-            let free = places.clone().try_acquire_owned().ok();
-            if free.is_none() && !full {
+            let mut place = places.clone().try_acquire_owned().ok();
+            if place.is_none() && !full {
                 warn!(
                     limit = self.max_connections,
                     "as many connections as allowed; strangers and newcomers are closed"
                 );
             }
-            full = free.is_none();
-            let place = match free {
-                None if strangers.displace_one() => timeout(GIVEN_UP, places.clone().acquire_owned()).await.ok(),
-                free => free.map(Ok),
-            };
-            let Some(Ok(place)) = place else { continue };
+            full = place.is_none();
+            if full && strangers.displace_one() {
+                place = timeout(GIVEN_UP, places.clone().acquire_owned()).await.ok().and_then(Result::ok);
+            }
+            let Some(place) = place else { continue };
             let (tls, router) = (self.tls.clone(), self.router.clone());
             connections.spawn(connection(stream, address, tls, router, (strangers.add(), place)));
         }
