@@ -48,7 +48,7 @@ test-quick:
 	@.ci/setup build
 	@cargo $(TEST) --no-default-features
 
-# Fifty calls of it run with the other tests. Shorter: DOORWARD_SOAK_CALLS=200 DOORWARD_SOAK_MINUTES=10 make soak.
+# A hundred calls of it run with the other tests. Shorter: DOORWARD_SOAK_CALLS=200 DOORWARD_SOAK_MINUTES=10 make soak.
 soak: export DOORWARD_SOAK_CALLS := $(or $(DOORWARD_SOAK_CALLS),1000)
 soak: export DOORWARD_SOAK_MINUTES := $(or $(DOORWARD_SOAK_MINUTES),60)
 soak:

@@ -1,7 +1,7 @@
 //! Calls without end at one real media worker, and calls at a real station: nothing of those that are over is left, neither
 //! memory nor threads, files or GStreamer objects. One call that lasts: its sound comes as soon at the end as at the start.
 //!
-//! Fifty calls run with the other tests. `make soak` runs a thousand, and the call of an hour.
+//! A hundred calls run with the other tests. `make soak` runs a thousand, and the call of an hour.
 #![cfg(feature = "media")]
 
 mod alive;
@@ -83,7 +83,7 @@ const ROUND: [Course; 10] =
 
 #[tokio::test]
 async fn nothing_is_left_of_calls_that_are_over() {
-    let calls = number("DOORWARD_SOAK_CALLS", 50);
+    let calls = number("DOORWARD_SOAK_CALLS", 100);
     let registry = Registry::new();
     let door = Door::open_with(registry.command(), settings(), Patience::default()).await;
     let mut street = Street { door, calls: 0, peers: 0, random: fastrand::Rng::with_seed(20_261_126) };
@@ -111,7 +111,7 @@ async fn nothing_is_left_of_calls_that_are_over() {
 
 #[tokio::test]
 async fn nothing_is_left_of_calls_at_a_station() {
-    let calls = number("DOORWARD_SOAK_CALLS", 50) / 5;
+    let calls = number("DOORWARD_SOAK_CALLS", 100) / 5;
     let Flat { station, mut phone, _house } = Flat::furnish().await;
     let processes = [("station", station.pid()), ("worker", station.worker())];
     let mut before = Vec::new();
