@@ -69,8 +69,10 @@ impl MouthToEar {
         }
     }
 
-    /// From the street to this talker's ear, so often.
+    /// From the street to this talker's ear, so often. Silence comes from the talker meanwhile, as from a phone: while nothing comes
+    /// at all, the way is 15 ms shorter.
     pub async fn to_resident(&self, door: &mut Door, talker: PeerId, times: usize) -> Vec<Duration> {
+        door.resident(talker).speak(vec![0; PIECE], || {});
         lock(&self.street.said).clear();
         door.resident(talker).record();
         let mut chirps = Chirps::default();
