@@ -125,7 +125,7 @@ fn the_picture_follows_the_room_there_is() {
         let mut narrow = wide;
         while narrow > 300 || door.resident(peer).width() > 480 {
             let width = door.resident(peer).width();
-            assert!(began.elapsed() < Duration::from_secs(60), "it stays at {narrow} kbit/s and {width} pixels");
+            assert!(began.elapsed() < Duration::from_secs(40), "it stays at {narrow} kbit/s and {width} pixels");
             narrow = kilobits(&mut door, peer).await;
         }
         println!(
