@@ -32,8 +32,8 @@ impl Closing {
     }
 
     /// Closes a pipeline, off this thread. Its number comes back in `Event::Closed`.
-    pub(super) fn close(&mut self, started: impl Into<Started>) -> u64 {
-        self.begin(started.into(), false)
+    pub(super) fn close(&mut self, started: Started) -> u64 {
+        self.begin(started, false)
     }
 
     /// The same, of a pipeline with a device in it.

@@ -21,6 +21,7 @@ use super::liveness::Arrivals;
 use super::mixer::Mixer;
 use super::pace::Pace;
 use super::speaker::change_samples;
+use super::starting::Started;
 use super::succession::{self, Late};
 use super::timeline::Timeline;
 use super::{TAKEN_OUT, bus, ice, liveness, statistics};
@@ -33,6 +34,9 @@ use crate::signaling::protocol::IceServer;
 
 /// Between two reports to a receiver, more or less.
 const REPORTS_APART: gst::ClockTime = gst::ClockTime::SECOND;
+
+/// libnice's word for another state of the way.
+const ICE_CHANGED: &str = "component-state-changed";
 
 /// Where the events of a connection go. Called on streaming threads: it only sends.
 pub(super) type Notify = Arc<dyn Fn(PeerEvent) + Send + Sync>;
@@ -51,7 +55,7 @@ pub(super) struct Plan<'a> {
 
 /// The pipeline of one connection.
 pub(super) struct Connection {
-    pub(super) pipeline: gst::Pipeline,
+    pipeline: gst::Pipeline,
     pub(super) webrtc: gst::Element,
     /// Here the encoded picture comes in.
     pub(super) picture: gst_app::AppSrc,
@@ -61,6 +65,10 @@ pub(super) struct Connection {
     pub(super) pace: Pace,
     /// Counts what arrives.
     pub(super) arrivals: Arc<Arrivals>,
+    /// Set, webrtcbin hears no more of ICE.
+    closing: Arc<AtomicBool>,
+    /// The last thing it was asked to do. It does one after the other.
+    asked: gst::Promise,
 }
 
 impl Connection {
@@ -68,6 +76,7 @@ impl Connection {
     pub(super) fn offer(plan: &Plan<'_>) -> Result<Self, AssemblyError> {
         let pipeline = gst::Pipeline::new();
         let webrtc = webrtcbin(plan)?;
+        let closing = mute_ice_on(&webrtc);
         pipeline.add(&webrtc)?;
         let arrivals = liveness::count_arrivals(&webrtc);
         let picture = sending_branch(&pipeline, &webrtc, "sink_0", &picture_packets(plan.encoder))?;
@@ -87,41 +96,40 @@ impl Connection {
         tell_about(&pipeline, &webrtc, plan);
         plan.timeline.adopt(&pipeline);
         pipeline.set_state(gst::State::Playing)?;
-        create_offer(&webrtc, &plan.notify);
-        Ok(Self { pipeline, webrtc, picture, sound, pace, arrivals })
+        let asked = create_offer(&webrtc, &plan.notify);
+        Ok(Self { pipeline, webrtc, picture, sound, pace, arrivals, closing, asked })
     }
 
     /// Puts the offer in force; the outcome comes as an event.
-    pub(super) fn enforce_offer(&self, offer: &gst_webrtc::WebRTCSessionDescription, notify: &Notify) {
+    pub(super) fn enforce_offer(&mut self, offer: &gst_webrtc::WebRTCSessionDescription, notify: &Notify) {
         let notify = Arc::clone(notify);
-        let promise = gst::Promise::with_change_func(move |reply| {
+        self.asked = gst::Promise::with_change_func(move |reply| {
             notify(PeerEvent::OfferInForce(outcome(reply).map(|_| ())));
         });
-        self.webrtc.emit_by_name::<()>("set-local-description", &[offer, &promise]);
+        self.webrtc.emit_by_name::<()>("set-local-description", &[offer, &self.asked]);
     }
 
     /// Applies the answer; the outcome comes as an event.
-    pub(super) fn apply_answer(&self, sdp: &str, notify: &Notify) -> Result<(), glib::BoolError> {
+    pub(super) fn apply_answer(&mut self, sdp: &str, notify: &Notify) -> Result<(), glib::BoolError> {
         let message = gstreamer_sdp::SDPMessage::parse_buffer(sdp.as_bytes())?;
         let answer = gst_webrtc::WebRTCSessionDescription::new(gst_webrtc::WebRTCSDPType::Answer, message);
         let notify = Arc::clone(notify);
-        let promise = gst::Promise::with_change_func(move |reply| {
+        self.asked = gst::Promise::with_change_func(move |reply| {
             notify(PeerEvent::AnswerApplied(outcome(reply).map(|_| ())));
         });
-        self.webrtc.emit_by_name::<()>("set-remote-description", &[&answer, &promise]);
+        self.webrtc.emit_by_name::<()>("set-remote-description", &[&answer, &self.asked]);
         Ok(())
     }
 
-    /// Asks what it measures of itself; it comes as an event. Before the answer it must not be stopped.
-    pub(super) fn measure(&self, notify: &Notify) -> gst::Promise {
+    /// Asks what it measures of itself; it comes as an event.
+    pub(super) fn measure(&mut self, notify: &Notify) {
         let notify = Arc::clone(notify);
-        let promise = gst::Promise::with_change_func(move |reply| {
+        self.asked = gst::Promise::with_change_func(move |reply| {
             if let Ok(Some(reply)) = reply {
                 notify(PeerEvent::Measured(statistics::read(reply)));
             }
         });
-        self.webrtc.emit_by_name::<()>("get-stats", &[&None::<gst::Pad>, &promise]);
-        promise
+        self.webrtc.emit_by_name::<()>("get-stats", &[&None::<gst::Pad>, &self.asked]);
     }
 
     /// Reports as often as browsers do. By them the receiver's own reports tell the round trip: after the five seconds that
@@ -149,6 +157,12 @@ impl Connection {
         }
     }
 
+    /// Gives the pipeline away, to be closed.
+    pub(super) fn into_started(self) -> Started {
+        self.closing.store(true, Ordering::SeqCst);
+        Started::asked(self.pipeline, self.asked)
+    }
+
     /// Applies a candidate of the peer.
     pub(super) fn add_candidate(&self, sdp_m_line_index: u32, candidate: &str) {
         self.webrtc.emit_by_name::<()>("add-ice-candidate", &[&sdp_m_line_index, &candidate]);
@@ -172,7 +186,7 @@ fn webrtcbin(plan: &Plan<'_>) -> Result<gst::Element, AssemblyError> {
         agent.set_property("max-rtp-port", u32::from(plan.ice.max_port));
     }
     // No resident's browser listens on TCP; and a door does not ask the router to open ports (UPnP is on by default).
-    let nice = agent.property::<glib::Object>("agent");
+    let nice = ice_agent(&webrtc);
     for unwanted in ["ice-tcp", "upnp"] {
         if nice.find_property(unwanted).is_some() {
             nice.set_property(unwanted, false);
@@ -190,6 +204,29 @@ fn webrtcbin(plan: &Plan<'_>) -> Result<gst::Element, AssemblyError> {
         }
     }
     Ok(webrtc)
+}
+
+/// What is given back, set, keeps from a webrtcbin what its ICE goes through from then on. While it is being closed, ICE still
+/// works on a thread of its own, and the half that receives puts a block up at every change, also after it took its last one
+/// down: that block then holds the half for ever (gst-plugins-bad 1.22, transportreceivebin.c). Who listens first can stop a
+/// signal for the others, and webrtcbin listens as soon as it has pads.
+fn mute_ice_on(webrtc: &gst::Element) -> Arc<AtomicBool> {
+    let closing = Arc::new(AtomicBool::new(false));
+    let is_closing = Arc::clone(&closing);
+    ice_agent(webrtc).connect(ICE_CHANGED, false, move |values| {
+        if is_closing.load(Ordering::SeqCst)
+            && let Some(Ok(agent)) = values.first().map(glib::Value::get::<glib::Object>)
+        {
+            agent.stop_signal_emission_by_name(ICE_CHANGED);
+        }
+        None
+    });
+    closing
+}
+
+/// libnice's, which does the work.
+fn ice_agent(webrtc: &gst::Element) -> glib::Object {
+    webrtc.property::<glib::Object>("ice-agent").property("agent")
 }
 
 /// Data comes in by the source that is given back, and leaves as packets by this pad of webrtcbin.
@@ -313,7 +350,7 @@ fn tell_about(pipeline: &gst::Pipeline, webrtc: &gst::Element, plan: &Plan<'_>) 
     });
 }
 
-fn create_offer(webrtc: &gst::Element, notify: &Notify) {
+fn create_offer(webrtc: &gst::Element, notify: &Notify) -> gst::Promise {
     let notify = Arc::clone(notify);
     let promise = gst::Promise::with_change_func(move |reply| {
         let offer = outcome(reply).and_then(|reply| {
@@ -324,6 +361,7 @@ fn create_offer(webrtc: &gst::Element, notify: &Notify) {
         notify(PeerEvent::OfferCreated(offer));
     });
     webrtc.emit_by_name::<()>("create-offer", &[&None::<gst::Structure>, &promise]);
+    promise
 }
 
 /// webrtcbin hides its failures in a field of a reply that looks like success.
@@ -334,5 +372,68 @@ fn outcome(reply: Result<Option<&gst::StructureRef>, gst::PromiseError>) -> Resu
             .map_or_else(|_| "it was refused".to_owned(), |error| error.message().to_owned())),
         Ok(structure) => Ok(structure),
         Err(error) => Err(format!("the promise was broken: {error:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::media::gst::gate::Gate;
+
+    /// As the door makes it, and what it says.
+    fn connection() -> (Connection, mpsc::Receiver<PeerEvent>) {
+        gst::init().expect("GStreamer is installed where the feature `media` is built");
+        let (events, heard) = mpsc::channel();
+        let plan = Plan {
+            peer: PeerId(1),
+            encoder: Encoder::Vp8,
+            ice: &IceSettings { loopback: false, min_port: 0, max_port: 0, relay_only: false },
+            ice_servers: &[],
+            timeline: &Timeline::start(),
+            mixer: &Arc::default(),
+            guard: Gate::closed().guard(),
+            notify: Arc::new(move |event| drop(events.send(event))),
+        };
+        (Connection::offer(&plan).expect("its elements are installed"), heard)
+    }
+
+    /// Waits for its offer.
+    fn makes_an_offer(heard: &mpsc::Receiver<PeerEvent>) {
+        let offer = heard.iter().find_map(|event| match event {
+            PeerEvent::OfferCreated(offer) => Some(offer),
+            _ => None,
+        });
+        offer.expect("it tells").expect("nothing is in its way");
+    }
+
+    fn receiving_half(webrtc: &gst::Element) -> glib::WeakRef<gst::Element> {
+        let parts = webrtc.downcast_ref::<gst::Bin>().expect("it is one").iterate_elements();
+        let half = parts.into_iter().flatten().find(|part| part.type_().name() == "TransportReceiveBin");
+        half.expect("there is one from the offer on").downgrade()
+    }
+
+    #[test]
+    fn one_that_is_closed_at_once_still_makes_its_offer_before_it_stops() {
+        let (connection, heard) = connection();
+        let pipeline = connection.into_started().stop();
+        makes_an_offer(&heard);
+        bus::mute(&pipeline);
+    }
+
+    #[test]
+    fn what_ice_goes_through_while_it_is_closed_keeps_nothing_alive() {
+        let (connection, heard) = connection();
+        makes_an_offer(&heard);
+        let (half, agent) = (receiving_half(&connection.webrtc), ice_agent(&connection.webrtc));
+        let pipeline = connection.into_started().stop();
+        // The first stream's first component fails (NICE_COMPONENT_STATE_FAILED).
+        agent.emit_by_name::<()>(ICE_CHANGED, &[&1_u32, &1_u32, &5_u32]);
+        bus::mute(&pipeline);
+        drop((pipeline, agent));
+        // Its own threads let go of it in their time; the last of them sends no more then.
+        while heard.recv().is_ok() {}
+        assert!(half.upgrade().is_none(), "the half that receives is still there");
     }
 }

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use gstreamer as gst;
 use gstreamer_utils::ConsumptionLink;
 use gstreamer_webrtc::WebRTCPeerConnectionState;
 
@@ -40,8 +39,6 @@ pub(super) struct Peer {
     /// Links that feed it: picture and sound.
     picture: Option<ConsumptionLink>,
     sound: Option<ConsumptionLink>,
-    /// The last question for what it measures.
-    asked: Option<gst::Promise>,
 }
 
 /// What an event of a connection leads to.
@@ -78,7 +75,6 @@ impl Peer {
             offer: None,
             picture: None,
             sound: None,
-            asked: None,
         })
     }
 
@@ -193,7 +189,7 @@ impl Peer {
     /// Asks what it measures of itself.
     pub(super) fn measure(&mut self) {
         if self.liveness.is_connected() {
-            self.asked = Some(self.connection.measure(&self.notify));
+            self.connection.measure(&self.notify);
         }
     }
 
@@ -223,7 +219,7 @@ impl Peer {
 
     /// Closes the gate, unlinks everything and gives the pipeline away, to be closed.
     pub(super) fn into_started(self) -> Started {
-        Started::asked(self.connection.pipeline, self.asked)
+        self.connection.into_started()
     }
 
     fn change(&mut self, state: WebRTCPeerConnectionState, now: Instant) -> Outcome {

@@ -16,7 +16,7 @@ pub(super) struct Started {
     pipeline: gst::Pipeline,
     starting: Option<JoinHandle<()>>,
     unwanted: Arc<AtomicBool>,
-    /// A question that is perhaps not answered yet.
+    /// What is perhaps not done yet.
     asked: Option<gst::Promise>,
 }
 
@@ -52,11 +52,12 @@ impl Started {
         Self { pipeline, starting, unwanted, asked: None }
     }
 
-    /// One that nobody is starting any more, but that was asked for its statistics. Debian 12's GStreamer empties the tables of an
-    /// RTP session that stops, without their lock, while another thread counts what is in them (mended by GStreamer's merge
-    /// request 4528). So it is not stopped before the answer is there.
-    pub(super) fn asked(pipeline: gst::Pipeline, asked: Option<gst::Promise>) -> Self {
-        Self { asked, ..Self::from(pipeline) }
+    /// One that nobody is starting any more, but whose webrtcbin was asked to do something, which it does on a thread of its own.
+    /// It is not stopped before that is done. Otherwise what it is about to add for an offer is not stopped with the rest. And
+    /// while it counts for its statistics, Debian 12's GStreamer empties the tables of an RTP session that stops, without their
+    /// lock (mended by GStreamer's merge request 4528).
+    pub(super) fn asked(pipeline: gst::Pipeline, asked: gst::Promise) -> Self {
+        Self { asked: Some(asked), ..Self::from(pipeline) }
     }
 
     /// What it is.
@@ -106,7 +107,7 @@ mod tests {
         pipeline.set_state(gst::State::Playing).expect("it plays");
         pipeline.state(gst::ClockTime::from_seconds(20)).0.expect("and does so soon");
         let promise = gst::Promise::new();
-        let started = Started::asked(pipeline.clone(), Some(promise.clone()));
+        let started = Started::asked(pipeline.clone(), promise.clone());
         let stopping = std::thread::spawn(move || started.stop());
         let until = std::time::Instant::now() + std::time::Duration::from_millis(300);
         while std::time::Instant::now() < until {

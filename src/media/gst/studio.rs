@@ -25,6 +25,7 @@ use super::presence::{Change, Presence};
 use super::prompt::{self, Samples};
 use super::sources::{Hands, Sources};
 use super::speaker::{Condition, Speaker};
+use super::starting::Started;
 use super::still;
 use super::timeline::Timeline;
 use crate::clock;
@@ -285,8 +286,8 @@ impl Studio {
     }
 
     /// Closes a pipeline off the loop.
-    pub(super) fn close(&mut self, pipeline: gst::Pipeline) {
-        self.closing.close(pipeline);
+    pub(super) fn close(&mut self, started: Started) {
+        self.closing.close(started);
     }
 
     /// The door is gone: everything is to be closed. What happens is still to be handed in, until [`Self::is_closed`].

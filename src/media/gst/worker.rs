@@ -180,7 +180,7 @@ impl Worker {
             return;
         }
         let mut studio = Studio::new(*settings, encoder, timeline, self.events.clone(), self.reports.clone());
-        studio.close(connection.pipeline);
+        studio.close(connection.into_started());
         self.reports.send(Report::Ready { encoder: encoder.factory().to_owned() });
         let now = Instant::now();
         studio.stand_by(now);
