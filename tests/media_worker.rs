@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use doorward::ids::{PeerId, SessionId};
@@ -293,23 +293,14 @@ async fn the_worker_ends_with_its_door() {
 
 #[test]
 fn a_door_that_hangs_up_in_a_session_leaves_nothing_playing() {
-    let (ours, theirs) = UnixStream::pair().expect("descriptors are left");
+    let (ours, mut child) = bare_worker();
     ours.set_read_timeout(Some(DEADLINE)).expect("not zero");
-    // Whatever GStreamer finds wrong is the end of the process, instead of a line that nobody reads.
-    let mut child = Command::new(env!("CARGO_BIN_EXE_doorward"))
-        .arg("media-worker")
-        .env("G_DEBUG", "fatal-criticals")
-        .stdin(OwnedFd::from(theirs))
-        .spawn()
-        .expect("it was built");
     let orders = [
         Order::Configure { settings: Box::new(settings()) },
         Order::StartSession { session_id: CALL, picture: true },
         Order::Play { sound: Some(Audible::Tone(ToneStep { hertz: [600, 0], dbfs: -12 })) },
     ];
-    for order in orders {
-        writeln!(&ours, "{}", serde_json::to_string(&order).expect("plain data")).expect("it reads");
-    }
+    orders.iter().for_each(|order| write_order(&ours, order));
     let reports = BufReader::new(&ours).lines().map(|line| line.expect("it reports in time"));
     let (mut captures, mut sounds) = (false, false);
     for report in reports.map(|line| serde_json::from_str(&line).expect("a report")) {
@@ -322,6 +313,36 @@ fn a_door_that_hangs_up_in_a_session_leaves_nothing_playing() {
     drop(ours);
     let status = child.wait().expect("our own child");
     assert!(status.success(), "{status}");
+}
+
+/// Wherever its start is interrupted: while GStreamer is opened, while the certificate is made, or just after.
+#[test]
+fn a_door_that_hangs_up_while_its_worker_starts_lets_it_end_in_peace() {
+    for delay in (0..400).step_by(20) {
+        let (ours, mut child) = bare_worker();
+        write_order(&ours, &Order::Configure { settings: Box::new(settings()) });
+        std::thread::sleep(Duration::from_millis(delay));
+        drop(ours);
+        let status = child.wait().expect("our own child");
+        assert!(status.success(), "{status}, hung up after {delay} ms");
+    }
+}
+
+/// A worker without its supervisor, and the door's end of its socket. Whatever GStreamer finds wrong is the end of the process,
+/// instead of a line that nobody reads.
+fn bare_worker() -> (UnixStream, Child) {
+    let (ours, theirs) = UnixStream::pair().expect("descriptors are left");
+    let child = Command::new(env!("CARGO_BIN_EXE_doorward"))
+        .arg("media-worker")
+        .env("G_DEBUG", "fatal-criticals")
+        .stdin(OwnedFd::from(theirs))
+        .spawn()
+        .expect("it was built");
+    (ours, child)
+}
+
+fn write_order(mut socket: &UnixStream, order: &Order) {
+    writeln!(socket, "{}", serde_json::to_string(order).expect("plain data")).expect("it reads");
 }
 
 #[tokio::test]

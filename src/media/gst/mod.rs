@@ -58,6 +58,9 @@ const TAKEN_OUT: gstreamer::PadProbeReturn = gstreamer::PadProbeReturn::Handled;
 const SOFTWARE: u8 = 70;
 
 /// The whole life of a worker. Standard input is its end of a socket pair with the door; standard output is not used.
+///
+/// Once GStreamer may be open, the process ends here, without what libraries clean up at an exit: their threads still run then, or
+/// are about to end, and step on what is gone (OpenSSL's, GLib's), which kills a process that has nothing left to do.
 #[must_use]
 pub fn run_worker() -> ExitCode {
     start_logging();
@@ -76,7 +79,9 @@ pub fn run_worker() -> ExitCode {
             return ExitCode::from(SOFTWARE);
         }
     };
-    if worker::Worker::new(events, reports).run(&inbox) { ExitCode::SUCCESS } else { ExitCode::from(SOFTWARE) }
+    let mut worker = worker::Worker::new(events, reports);
+    let worked = worker.run(&inbox);
+    signal_hook::low_level::exit(if worked { 0 } else { SOFTWARE.into() })
 }
 
 fn start_logging() {

@@ -55,7 +55,7 @@ impl Worker {
     }
 
     /// Works until the door hangs up. False if it could not work at all.
-    pub(super) fn run(mut self, inbox: &Receiver<Event>) -> bool {
+    pub(super) fn run(&mut self, inbox: &Receiver<Event>) -> bool {
         let mut ticked = Instant::now();
         loop {
             match inbox.recv_timeout(TICK) {
@@ -194,7 +194,7 @@ impl Worker {
     }
 }
 
-/// A pipeline that still plays when its process ends is torn down beside its own threads, which may crash.
+/// Devices are let go in order; whatever hangs ends with the process.
 fn close_down(studio: &mut Studio, inbox: &Receiver<Event>) {
     studio.finish();
     let deadline = Instant::now() + FAREWELL;
