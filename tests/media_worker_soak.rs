@@ -27,7 +27,7 @@ use doorward::signaling::protocol::{RejectStatus, Signal};
 use alive::{Census, Registry};
 use door_house::Station;
 use hub_house::House;
-use media_door::{CALL, Door, belongings_of, memory_of, settings};
+use media_door::{CALL, Door, Memory, belongings_of, memory_of, settings};
 use mouth_to_ear::MouthToEar;
 use phone::Phone;
 
@@ -281,14 +281,20 @@ fn more(before: &Census, now: &Census) -> Vec<(String, usize, usize)> {
 }
 
 /// Prints how memory grew, and judges it where there were calls enough.
-fn report(memory: &[u64]) {
+fn report(memory: &[Memory]) {
+    grew("resident memory", &memory.iter().map(|memory| memory.resident).collect::<Vec<_>>());
+    let slope = grew("of its own", &memory.iter().map(|memory| memory.own).collect::<Vec<_>>());
+    assert!(memory.len() < TELLING || slope < SLOPE, "every call costs {slope:.2} KiB for ever");
+}
+
+/// KiB for each call.
+fn grew(what: &str, memory: &[u64]) -> f64 {
     // What the allocator keeps for later is there after some calls.
-    let settled = &memory[memory.len() / 4..];
-    let slope = slope(settled);
+    let slope = slope(&memory[memory.len() / 4..]);
     let last = memory.len().saturating_sub(1);
     let tenths: Vec<u64> = (0..=10).filter_map(|tenth| memory.get(last * tenth / 10).copied()).collect();
-    println!("memory: {tenths:?} KiB, from tenth to tenth; {slope:+.2} KiB a call");
-    assert!(memory.len() < TELLING || slope < SLOPE, "every call costs {slope:.2} KiB for ever");
+    println!("{what}: {tenths:?} KiB, from tenth to tenth; {slope:+.2} KiB a call");
+    slope
 }
 
 /// Of the straight line that is nearest to these.
@@ -315,7 +321,7 @@ struct Street {
 
 impl Street {
     /// One of each. What the worker weighs after every call.
-    async fn round(&mut self, noticed: bool) -> Vec<u64> {
+    async fn round(&mut self, noticed: bool) -> Vec<Memory> {
         let mut courses = ROUND;
         self.random.shuffle(&mut courses);
         let mut memory = Vec::new();
@@ -323,7 +329,7 @@ impl Street {
             let course = if let Killed { .. } = course { Killed { noticed } } else { course };
             let session = self.call(course).await;
             self.end(session).await;
-            memory.push(self.door.memory());
+            memory.push(memory_of(self.door.pid()));
         }
         memory
     }

@@ -116,7 +116,7 @@ impl Door {
 
     /// Resident memory of the child process, in KiB.
     pub fn memory(&self) -> u64 {
-        memory_of(self.pid())
+        memory_of(self.pid()).resident
     }
 
     /// Sends a signal to the child process.
@@ -304,11 +304,23 @@ pub fn belongings_of(pid: u32) -> (usize, usize) {
     (count("task"), count("fd"))
 }
 
-/// Resident memory of a process, in KiB.
-pub fn memory_of(pid: u32) -> u64 {
+/// What a process weighs, in KiB.
+#[derive(Debug, Clone, Copy)]
+pub struct Memory {
+    /// What is in memory of all that it sees.
+    pub resident: u64,
+    /// The part of it that is its own. The rest is in files: code of libraries, read in as it is needed for the first time.
+    pub own: u64,
+}
+
+/// What this process weighs now.
+pub fn memory_of(pid: u32) -> Memory {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
-    line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or_default()
+    let number = |key| {
+        let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
+        line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or_default()
+    };
+    Memory { resident: number("VmRSS:"), own: number("RssAnon:") }
 }
 
 /// Within five hundredths.
