@@ -246,7 +246,10 @@ async fn token(
 
 async fn ask(interface: &Interface, device: &DeviceId, request: VerbRequest) -> Result<VerbAnswer, Refusal> {
     let (device, request) = (device.clone(), Box::new(request));
-    interface.handle.ask(|answer| Order::Verb { device, request, answer }).await
+    let answer = interface.handle.ask(|answer| Order::Verb { device, request, answer }).await;
+    // Those who are told by it hear it first. This task may stand before theirs in the queue.
+    tokio::task::yield_now().await;
+    answer
 }
 
 fn called(answer: VerbAnswer) -> Answer<CallBody> {
