@@ -202,7 +202,7 @@ impl Administration {
     /// # Errors
     /// It is a door, or a database fails.
     pub fn erase_resident(&mut self, uid: &Uid) -> Result<(usize, Uid), DirectoryError> {
-        let user = self.tables.read()?.users.remove(uid);
+        let user = self.tables.read()?.users.swap_remove(uid);
         if let Some(User { kind: Kind::Door { .. }, .. }) = user {
             return Err(DirectoryError::Unknown(format!("resident {uid}")));
         }

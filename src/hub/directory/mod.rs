@@ -11,6 +11,8 @@ pub mod tables;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use indexmap::IndexMap;
+
 use crate::hub::auth::{Presented, SecretHash};
 use crate::hub::exchange::{Member, MemberDevice};
 use crate::hub::push::subscription::Subscription;
@@ -21,12 +23,13 @@ use crate::signaling::rules::OwnRules;
 /// A picture of the directory.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Directory {
-    /// Residents and doors.
-    pub users: BTreeMap<Uid, User>,
+    /// Residents and doors, in the order of their ids. A ring looks for each member here: in a tree of words, every step on
+    /// the way would be another word to fetch.
+    pub users: IndexMap<Uid, User>,
     /// Groups.
     pub groups: BTreeMap<Guid, Group>,
-    /// Devices.
-    pub devices: BTreeMap<DeviceId, Device>,
+    /// Devices, in the order of their ids.
+    pub devices: IndexMap<DeviceId, Device>,
     /// Who administers by REST.
     pub administrators: BTreeMap<AdministratorId, SecretHash>,
     /// Receivers that a door rings and that may not open it.

@@ -444,12 +444,15 @@ fn read_all(connection: &Connection) -> Result<Directory, rusqlite::Error> {
         }
     }
     for (uid, guid, since) in pairs("SELECT uid, guid, since FROM members")? {
-        let Ok(guid) = guid.parse::<Guid>() else { continue };
-        if let Some(User { kind: Kind::Resident { groups }, .. }) = directory.users.get_mut(&uid) {
+        let (Ok(guid), Some((_, uid, user))) = (guid.parse::<Guid>(), directory.users.get_full_mut(&uid)) else {
+            continue;
+        };
+        if let Kind::Resident { groups } = &mut user.kind {
             groups.insert(guid.clone(), since);
         }
+        // The same word in the same place: it is found without being compared.
         if let Some(group) = directory.groups.get_mut(&guid) {
-            group.members.insert(uid);
+            group.members.insert(uid.clone());
         }
     }
     for (door, guid, _) in pairs("SELECT door, guid, 0 FROM door_groups")? {
@@ -467,6 +470,8 @@ fn read_all(connection: &Connection) -> Result<Directory, rusqlite::Error> {
         }
     }
     read_devices(connection, &mut directory)?;
+    directory.users.shrink_to_fit();
+    directory.devices.shrink_to_fit();
     access::read(connection, &mut directory)?;
     Ok(directory)
 }
@@ -481,8 +486,10 @@ fn read_groups(connection: &Connection) -> Result<BTreeMap<Guid, Group>, rusqlit
 }
 
 fn read_users(connection: &Connection, directory: &mut Directory) -> Result<(), rusqlite::Error> {
-    let mut statement = connection
-        .prepare("SELECT uid, name, kind, looks, do_not_disturb, undisturbed_until, quiet_from, quiet_to FROM users")?;
+    let mut statement = connection.prepare(
+        "SELECT uid, name, kind, looks, do_not_disturb, undisturbed_until, quiet_from, quiet_to FROM users
+             ORDER BY uid",
+    )?;
     let user = |row: &Row<'_>| {
         let kind = match row.get_ref(2)?.as_str()? {
             "door" => Kind::Door { groups: BTreeSet::new(), users: BTreeSet::new() },
@@ -506,7 +513,8 @@ fn read_users(connection: &Connection, directory: &mut Directory) -> Result<(), 
 fn read_devices(connection: &Connection, directory: &mut Directory) -> Result<(), rusqlite::Error> {
     let mut statement = connection.prepare(
         "SELECT device_id, uid, name, credential, endpoint, key, auth, renewed, added
-         FROM devices LEFT JOIN subscriptions USING (device_id)",
+         FROM devices LEFT JOIN subscriptions USING (device_id)
+         ORDER BY device_id",
     )?;
     let device = |row: &Row<'_>| {
         let credential = SecretHash::from_stored(row.get(3)?);

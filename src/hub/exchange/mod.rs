@@ -31,7 +31,10 @@ mod queries;
 mod verbs;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasherDefault, DefaultHasher, Hash};
 use std::time::Duration;
+
+use indexmap::IndexMap;
 
 use crate::ids::{DeviceId, RequestKey, SessionId, Uid};
 use crate::moment::Moment;
@@ -132,14 +135,17 @@ pub struct Exchange {
     due: BTreeSet<(Moment, SessionId)>,
 }
 
+/// Found by a hash, which is the same in every run; gone through in the order of coming.
+type Table<K, V> = IndexMap<K, V, BuildHasherDefault<DefaultHasher>>;
+
 /// The calls of each device or user, oldest first. (One set of all pairs would grow with every call that is remembered, and a ring
 /// searches it once for each member.)
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Index<K>(BTreeMap<K, Vec<SessionId>>);
+struct Index<K: Hash + Eq>(Table<K, Vec<SessionId>>);
 
-impl<K: Ord + Clone> Index<K> {
+impl<K: Hash + Eq + Clone> Index<K> {
     const fn new() -> Self {
-        Self(BTreeMap::new())
+        Self(Table::with_hasher(BuildHasherDefault::new()))
     }
 
     fn get(&self, key: &K) -> &[SessionId] {
@@ -159,7 +165,7 @@ impl<K: Ord + Clone> Index<K> {
         let Some(sessions) = self.0.get_mut(key) else { return };
         sessions.retain(|known| *known != session_id);
         if sessions.is_empty() {
-            self.0.remove(key);
+            self.0.swap_remove(key);
         }
     }
 }
