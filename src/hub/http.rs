@@ -8,7 +8,7 @@ use axum::extract::{Extension, Path, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{any, delete, get, post};
 use serde::de::DeserializeOwned;
 use tracing::error;
 
@@ -38,28 +38,31 @@ type Answer<T> = Result<Json<T>, Refused>;
 
 /// All paths of the hub.
 pub fn router(interface: Interface) -> Router {
+    // Whole paths: where one is cut off before the next is looked at, every request makes itself another address.
     let v1 = Router::new()
-        .nest("/admin", admin::router())
-        .route("/audit", post(keep_audit))
-        .route("/calls", post(initiate).get(history))
-        .route("/calls/active", get(active))
-        .route("/calls/{session}", get(call))
-        .route("/calls/{session}/still", get(still))
-        .route("/calls/{session}/token", post(token))
-        .route("/calls/{session}/trace", post(keep_trace).get(trace))
-        .route("/calls/{session}/{verb}", post(verb))
-        .route("/events", get(socket::open))
-        .route("/me", get(me))
-        .route("/me/credential", post(renew))
-        .route("/me/device", delete(forget_device))
+        .route("/v1/audit", post(keep_audit))
+        .route("/v1/calls", post(initiate).get(history))
+        .route("/v1/calls/active", get(active))
+        .route("/v1/calls/{session}", get(call))
+        .route("/v1/calls/{session}/still", get(still))
+        .route("/v1/calls/{session}/token", post(token))
+        .route("/v1/calls/{session}/trace", post(keep_trace).get(trace))
+        .route("/v1/calls/{session}/{verb}", post(verb))
+        .route("/v1/events", get(socket::open))
+        .route("/v1/me", get(me))
+        .route("/v1/me/credential", post(renew))
+        .route("/v1/me/device", delete(forget_device))
         .merge(own::paths())
-        .route("/pair", post(pair))
-        .route("/enrol", post(enrol))
+        .route("/v1/pair", post(pair))
+        .route("/v1/enrol", post(enrol))
+        .route("/v1", any(nothing_here))
+        .route("/v1/", any(nothing_here))
+        .route("/v1/{*path}", any(nothing_here))
+        .nest("/v1/admin", admin::router().fallback(nothing_here))
         .method_not_allowed_fallback(method_not_allowed)
-        .fallback(nothing_here)
         .layer(from_fn(guard));
     Router::new()
-        .nest("/v1", v1)
+        .merge(v1)
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .fallback(app::file)

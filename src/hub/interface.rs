@@ -27,7 +27,7 @@ use crate::signaling::protocol::{ErrorCode, Refusal};
 const NAMES: usize = 16 * 1024;
 
 /// The hub's parts, for whoever asks from outside.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Parts {
     /// The loop.
     pub handle: Handle,
@@ -47,18 +47,21 @@ pub struct Parts {
     pub trail: Trail,
 }
 
-/// The hub, as its paths and sockets see it.
+/// The hub, as its paths and sockets see it. Every step of a request has a copy, so that is a pointer.
 #[derive(Debug, Clone)]
-pub struct Interface {
+pub struct Interface(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
     parts: Parts,
-    limits: Arc<Mutex<Limits>>,
+    limits: Mutex<Limits>,
 }
 
 impl Deref for Interface {
     type Target = Parts;
 
     fn deref(&self) -> &Parts {
-        &self.parts
+        &self.0.parts
     }
 }
 
@@ -90,7 +93,7 @@ impl Interface {
             notes: Buckets::new(Bucket::new(1, Duration::from_secs(60)), 1024),
             guesses: Guesses::default(),
         };
-        Self { parts, limits: Arc::new(Mutex::new(limits)) }
+        Self(Arc::new(Shared { parts, limits: Mutex::new(limits) }))
     }
 
     /// The device that shows this credential. One that is right is always let in, so nobody can lock out somebody else; who
@@ -221,7 +224,7 @@ impl Interface {
     }
 
     fn limits(&self) -> MutexGuard<'_, Limits> {
-        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.limits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -19,8 +19,8 @@ use crate::signaling::rules::OwnRules;
 /// The paths.
 pub fn paths() -> Router<Interface> {
     Router::new()
-        .route("/me/device/push", get(push).put(subscribe).delete(unsubscribe))
-        .route("/me/rules", get(rules).put(set_rules))
+        .route("/v1/me/device/push", get(push).put(subscribe).delete(unsubscribe))
+        .route("/v1/me/rules", get(rules).put(set_rules))
 }
 
 // ---------------------------------------------------------------------------------------------------------------- rules
