@@ -177,7 +177,8 @@ async fn sound_comes_as_soon_after_an_hour_as_at_first() {
     let mut memory = Vec::new();
     for minute in 1..=minutes {
         door.pass(Duration::from_secs(60 * minute as u64).saturating_sub(began.elapsed())).await;
-        assert!(!door.reports().any(|report| matches!(report, Report::Lost { .. } | Report::DeviceFailed { .. })));
+        let broken = door.reports().find(|report| matches!(report, Report::Lost { .. } | Report::DeviceFailed { .. }));
+        assert!(broken.is_none(), "in minute {minute}: {broken:?}");
         door.heard.clear();
         memory.push(door.memory());
         if minute == minutes || minute % 10 == 0 {
