@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::{Change, Initiation, Output, Rules, Table, Timer};
+use super::{Change, Initiation, Output, Rules, Timer};
 use crate::ids::{DeviceId, EntryNumber, RequestKey, SessionId, Uid};
 use crate::moment::Moment;
 use crate::signaling::protocol::{
@@ -180,7 +180,7 @@ pub(super) struct CallState {
     pub number: EntryNumber,
     pub phase: Phase,
     /// The caller's device and those of every member.
-    pub devices: Table<DeviceId, Device>,
+    pub devices: BTreeMap<DeviceId, Device>,
     /// When it rings at those who come later, by milliseconds.
     pub steps: BTreeMap<u64, Deadline>,
     /// Members that do not want to answer.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::call::{CallState, Deadline, Delivery, Device, Media, Phase, Presence, RING, Standing, Turn};
-use super::{Change, Exchange, Initiation, Member, MemberDevice, Output, Table};
+use super::{Change, Exchange, Initiation, Member, MemberDevice, Output};
 use crate::ids::{DeviceId, RequestKey, SessionId};
 use crate::moment::Moment;
 use crate::signaling::protocol::{Call, ErrorCode, EventKind, Leg, Receiver, Refusal, RejectStatus};
@@ -169,7 +169,7 @@ impl CallState {
             push: false,
             woken: false,
         };
-        let mut devices = Table::from_iter([(caller.leg.device_id.clone(), caller)]);
+        let mut devices = BTreeMap::from([(caller.leg.device_id.clone(), caller)]);
         for member in &initiation.members {
             for device in &member.devices {
                 let leg =

@@ -135,17 +135,14 @@ pub struct Exchange {
     due: BTreeSet<(Moment, SessionId)>,
 }
 
-/// Found by a hash, which is the same in every run; gone through in the order of coming.
-type Table<K, V> = IndexMap<K, V, BuildHasherDefault<DefaultHasher>>;
-
 /// The calls of each device or user, oldest first. (One set of all pairs would grow with every call that is remembered, and a ring
-/// searches it once for each member.)
+/// searches it once for each member.) Found by a hash, which is the same in every run; nobody goes through it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Index<K: Hash + Eq>(Table<K, Vec<SessionId>>);
+struct Index<K: Hash + Eq>(IndexMap<K, Vec<SessionId>, BuildHasherDefault<DefaultHasher>>);
 
 impl<K: Hash + Eq + Clone> Index<K> {
     const fn new() -> Self {
-        Self(Table::with_hasher(BuildHasherDefault::new()))
+        Self(IndexMap::with_hasher(BuildHasherDefault::new()))
     }
 
     fn get(&self, key: &K) -> &[SessionId] {
