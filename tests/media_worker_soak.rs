@@ -255,15 +255,28 @@ async fn visit(station: &Station, phone: &mut Phone, number: usize) {
     station.until("the end of the call", over).await;
 }
 
-/// What glibc reserved for heaps beside the first: 64 MiB each, at a multiple of that. A thread's stack may lie there, too, but
-/// begins with a page that nobody may touch.
+/// What glibc reserved for heaps beside the first: 64 MiB each, at a multiple of that. The part that is in use comes first, then what
+/// nobody may touch, up to the end at least. (By chance something else begins there, too.)
 fn heaps_of(pid: u32) -> usize {
+    const RESERVED: usize = 64 << 20;
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
-    let begins = maps
-        .lines()
-        .filter(|line| line.contains(" rw-p "))
-        .filter_map(|line| u64::from_str_radix(line.split('-').next()?, 16).ok());
-    begins.filter(|begin| begin % (64 << 20) == 0).count()
+    let mapping = |line: &str| {
+        let (range, rest) = line.split_once(' ')?;
+        let (begin, end) = range.split_once('-')?;
+        let number = |text| usize::from_str_radix(text, 16).ok();
+        Some((number(begin)?, number(end)?, rest.get(..4)?.to_owned()))
+    };
+    let mappings: Vec<_> = maps.lines().filter_map(mapping).collect();
+    let is_heap = |pair: &&[(usize, usize, String)]| match pair {
+        [(begin, end, used), (next, last, reserved)] => {
+            begin % RESERVED == 0
+                && (used.as_str(), reserved.as_str()) == ("rw-p", "---p")
+                && next == end
+                && *last >= begin + RESERVED
+        }
+        _ => false,
+    };
+    mappings.windows(2).filter(is_heap).count()
 }
 
 /// A number that was set from outside.
