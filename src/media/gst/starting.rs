@@ -57,7 +57,7 @@ impl Started {
     /// while it counts for its statistics, Debian 12's GStreamer empties the tables of an RTP session that stops, without their
     /// lock (mended by GStreamer's merge request 4528).
     pub(super) fn asked(pipeline: gst::Pipeline, asked: gst::Promise) -> Self {
-        Self { asked: Some(asked), ..Self::from(pipeline) }
+        Self { pipeline, starting: None, unwanted: Arc::default(), asked: Some(asked) }
     }
 
     /// What it is.
@@ -78,13 +78,6 @@ impl Started {
             tracing::warn!(%error, "a pipeline did not stop cleanly");
         }
         self.pipeline
-    }
-}
-
-impl From<gst::Pipeline> for Started {
-    /// One that nobody is starting any more.
-    fn from(pipeline: gst::Pipeline) -> Self {
-        Self { pipeline, starting: None, unwanted: Arc::default(), asked: None }
     }
 }
 
