@@ -296,19 +296,17 @@ fn more(before: &Census, now: &Census) -> Vec<(String, usize, usize)> {
 
 /// Prints how memory grew, and judges it where there were calls enough.
 fn report(memory: &[Memory]) {
-    grew("resident memory", &memory.iter().map(|memory| memory.resident).collect::<Vec<_>>());
-    let slope = grew("of its own", &memory.iter().map(|memory| memory.own).collect::<Vec<_>>());
-    assert!(memory.len() < TELLING || slope < SLOPE, "every call costs {slope:.2} KiB for ever");
+    judge("resident memory", &memory.iter().map(|memory| memory.resident).collect::<Vec<_>>());
+    judge("of its own", &memory.iter().map(|memory| memory.own).collect::<Vec<_>>());
 }
 
-/// KiB for each call.
-fn grew(what: &str, memory: &[u64]) -> f64 {
+fn judge(what: &str, memory: &[u64]) {
     // What the allocator keeps for later is there after some calls.
     let slope = slope(&memory[memory.len() / 4..]);
     let last = memory.len().saturating_sub(1);
     let tenths: Vec<u64> = (0..=10).filter_map(|tenth| memory.get(last * tenth / 10).copied()).collect();
     println!("{what}: {tenths:?} KiB, from tenth to tenth; {slope:+.2} KiB a call");
-    slope
+    assert!(memory.len() < TELLING || slope < SLOPE, "{what}: every call costs {slope:.2} KiB for ever");
 }
 
 /// Of the straight line that is nearest to these.
