@@ -116,6 +116,8 @@ impl Record {
 /// The way to the writer. The last one gone, the writer writes the rest and stops.
 #[derive(Debug)]
 pub struct Log {
+    /// Not yet handed over.
+    fresh: Vec<Record>,
     records: SyncSender<Record>,
     progress: Progress,
     thread: JoinHandle<()>,
@@ -178,7 +180,7 @@ impl Log {
             .name("hub-log".to_owned())
             .spawn(move || writer.run(&inbox))
             .map_err(|error| StoreError::File { path: "thread hub-log".to_owned(), error })?;
-        Ok((Self { records, progress, thread }, entries))
+        Ok((Self { fresh: Vec::new(), records, progress, thread }, entries))
     }
 
     /// For readers of what this log writes.
@@ -188,35 +190,37 @@ impl Log {
     }
 
     /// Keeps an entry.
-    pub fn append(&self, moment: Moment, entry: Entry) {
-        self.send(Record::Entry { moment, entry: Box::new(entry) });
+    pub fn append(&mut self, moment: Moment, entry: Entry) {
+        self.keep(Record::Entry { moment, entry: Box::new(entry) });
     }
 
     /// Keeps a call that is over in the history, with what the door saw, as far as pictures are kept.
-    pub fn archive(&self, call: Box<Call>, still: Option<Still>) {
-        self.send(Record::Archive(call, still));
+    pub fn archive(&mut self, call: Box<Call>, still: Option<Still>) {
+        self.keep(Record::Archive(call, still));
     }
 
     /// Keeps the trace of a call in the history. The first one stands.
-    pub fn trace(&self, session_id: SessionId, trace: Trace) {
-        self.send(Record::Trace(session_id, trace));
+    pub fn trace(&mut self, session_id: SessionId, trace: Trace) {
+        self.keep(Record::Trace(session_id, trace));
     }
 
     /// The entries of this call are not needed any more.
-    pub fn forget(&self, session_id: SessionId) {
-        self.send(Record::Forget(session_id));
+    pub fn forget(&mut self, session_id: SessionId) {
+        self.keep(Record::Forget(session_id));
     }
 
     /// Waits until all that was given so far is on the disk, also for a power failure. Only for a hub that does not listen
     /// yet. Whether it is.
-    pub fn settle(&self) -> bool {
+    pub fn settle(&mut self) -> bool {
         let (done, settled) = sync_channel(1);
-        self.send(Record::Settle(done));
+        self.keep(Record::Settle(done));
+        self.hand_over();
         settled.recv_timeout(SETTLE).is_ok()
     }
 
     /// Writes what is waiting, and stops.
-    pub fn close(self) {
+    pub fn close(mut self) {
+        self.hand_over();
         let Self { records, thread, .. } = self;
         drop(records);
         if thread.join().is_err() {
@@ -224,14 +228,29 @@ impl Log {
         }
     }
 
-    fn send(&self, record: Record) {
-        match self.records.try_send(record) {
-            Ok(()) => {
-                self.progress.given.fetch_add(1, Ordering::Release);
-            }
-            Err(TrySendError::Full(_)) => error!("the disk is too slow, an entry of the log is lost"),
-            Err(TrySendError::Disconnected(_)) => error!("the log's writer is gone, an entry of the log is lost"),
+    /// How many records wait for [`Self::hand_over`].
+    #[must_use]
+    pub const fn fresh(&self) -> usize {
+        self.fresh.len()
+    }
+
+    /// Gives the writer what is kept since the last time. Waking it is a call of the kernel, and it then takes its part of the
+    /// machine: whoever is rung hears it before.
+    pub fn hand_over(&mut self) {
+        for record in self.fresh.drain(..) {
+            let lost = match self.records.try_send(record) {
+                Ok(()) => continue,
+                Err(TrySendError::Full(_)) => "the disk is too slow, an entry of the log is lost",
+                Err(TrySendError::Disconnected(_)) => "the log's writer is gone, an entry of the log is lost",
+            };
+            self.progress.given.fetch_sub(1, Ordering::Release);
+            error!("{lost}");
         }
+    }
+
+    fn keep(&mut self, record: Record) {
+        self.progress.given.fetch_add(1, Ordering::Release);
+        self.fresh.push(record);
     }
 }
 
@@ -445,7 +464,7 @@ mod tests {
     #[test]
     fn what_is_settled_is_in_the_file_while_the_writer_still_runs() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let (log, entries) = Log::open(directory.path(), &HistoryTable::default()).expect("a new log");
+        let (mut log, entries) = Log::open(directory.path(), &HistoryTable::default()).expect("a new log");
         assert!(entries.is_empty());
         let session_id = SessionId::from_random([7; 16]);
         for _ in 0..QUEUE / 2 {

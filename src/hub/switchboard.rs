@@ -3,6 +3,7 @@
 //!
 //! It never waits: not for the disk (the log is written behind), not for a socket (a slow one is closed).
 
+mod lines;
 mod verbs;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::yield_now;
 use tracing::{debug, info, warn};
 
 use super::connections::Connections;
@@ -32,9 +34,13 @@ use crate::signaling::protocol::{
     Call, CallStatus, ClientFrame, DoorNotice, ErrorCode, HubFrame, Leg, PROTOCOL_VERSION, Refusal, RejectStatus, Seen,
     Signal, Still,
 };
+use lines::Lines;
 
 /// How often the log is rid of the entries of calls that are forgotten: seldom, for it looks at every call of ten minutes.
 const SWEEP: Duration = Duration::from_mins(1);
+
+/// Records and lines that wait for a quiet moment.
+const MOST_BEHIND: usize = 64;
 
 /// What the loop is told once.
 #[derive(Debug, Clone)]
@@ -63,6 +69,7 @@ pub struct Switchboard {
     /// Calls that have entries in the log.
     logged: BTreeSet<SessionId>,
     observer: Observer,
+    lines: Lines,
     /// When to look which of them are forgotten.
     sweep_at: Moment,
     settings: Settings,
@@ -95,6 +102,7 @@ impl Switchboard {
             push,
             logged,
             observer,
+            lines: Lines::default(),
             sweep_at,
             settings,
         };
@@ -124,16 +132,23 @@ impl Switchboard {
                 },
                 () = clock::sleep_until(deadline) => self.run_due(),
                 Ok(()) = self.directory.changed() => self.close_revoked(),
+                // Everybody who was told has had their turn to write it to their socket.
+                () = yield_now(), if self.is_behind() => self.catch_up(),
                 _ = &mut stop => break,
             }
         }
-        let Self { connections, log, .. } = self;
+        let Self { connections, log, mut lines, .. } = self;
         drop(connections);
+        lines.write();
         // The rest is on the disk in milliseconds, and nobody waits for this task but the end of the program.
         log.close();
     }
 
     fn obey(&mut self, order: Order) {
+        // Also where one order follows the other.
+        if self.log.fresh() + self.lines.waiting() >= MOST_BEHIND {
+            self.catch_up();
+        }
         match order {
             Order::Connect { device, seen, outbox, answer } => {
                 drop(answer.send(self.connect(&device, &seen, outbox)));
@@ -152,6 +167,16 @@ impl Switchboard {
             Order::Beat { answer } => drop(answer.send(Ok(()))),
             Order::ReadMe { device, answer } => drop(answer.send(self.me(&device).ok_or_else(unauthorized))),
         }
+    }
+
+    /// Whether the log's writer or the journal wait for the loop.
+    fn is_behind(&self) -> bool {
+        self.log.fresh() + self.lines.waiting() > 0
+    }
+
+    fn catch_up(&mut self) {
+        self.log.hand_over();
+        self.lines.write();
     }
 
     // ------------------------------------------------------------------------------------------------- the log's order
@@ -200,8 +225,7 @@ impl Switchboard {
             }
             Output::Withdraw { devices, by, call } => self.push.withdraw(&self.known, &call, &devices, by.as_ref()),
             Output::Archive(call) => {
-                info!(session_id = %call.session_id, door = %call.door, status = ?call.status, reason = ?call.end_reason,
-                    duration = call.duration, "call over");
+                self.lines.over(&call);
                 self.sessions.forget_call(call.session_id);
                 let still = self.stills.take(call.session_id);
                 self.log.archive(call, still);
@@ -229,7 +253,7 @@ impl Switchboard {
     }
 
     fn forget_entries(&mut self) {
-        let (exchange, log) = (&self.exchange, &self.log);
+        let (exchange, log) = (&self.exchange, &mut self.log);
         self.logged.retain(|session_id| {
             let known = exchange.status(*session_id).is_some();
             if !known {

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::info;
-
 use super::Switchboard;
 use crate::clock;
 use crate::hub::auth;
@@ -85,8 +83,7 @@ impl Switchboard {
         if let (Ok(call), Some((message, by))) = (&answer, worth_a_line)
             && call.session_id == session_id
         {
-            let (door, receiver, status) = (&call.door, &call.receiver, call.status);
-            info!(%session_id, %door, %receiver, uid = %by.uid, device_id = %by.device_id, ?status, "{message}");
+            self.lines.done(message, by, call);
         }
         answer.map(VerbAnswer::Call)
     }
