@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
 use tokio::time::timeout;
+use tower::Service as _;
 
 use super::answer::{Json, Refused};
 use super::interface::Interface;
@@ -28,6 +29,12 @@ pub fn router(interface: Interface) -> Router {
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .with_state(interface)
+}
+
+/// Answers by these paths.
+pub async fn answer(mut paths: Router, request: Request) -> Response {
+    let Ok(response) = paths.call(request).await;
+    response
 }
 
 #[derive(Serialize)]

@@ -6,10 +6,10 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Extension, Path, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, delete, get, post};
 use serde::de::DeserializeOwned;
+use tower::Service as _;
 use tracing::error;
 
 use super::admin;
@@ -36,12 +36,57 @@ const BODY_DEADLINE: Duration = Duration::from_secs(5);
 
 type Answer<T> = Result<Json<T>, Refused>;
 
-/// All paths of the hub.
-pub fn router(interface: Interface) -> Router {
+/// A ring: the one path on which somebody waits at a door.
+const RING: &str = "/v1/calls";
+
+/// Everything that comes in over HTTP passes here before a path is looked for.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    interface: Interface,
+    paths: Router,
+}
+
+impl Gate {
+    /// Before all paths of the hub.
+    #[must_use]
+    pub fn new(interface: Interface) -> Self {
+        Self { paths: paths(interface.clone()), interface }
+    }
+
+    /// Answers. Every refusal is a figure for the operator.
+    pub async fn answer(self, peer: Peer, request: Request) -> Response {
+        let metrics = self.interface.metrics.clone();
+        let response = self.pass(peer, request).await;
+        if let Some(code) = response.extensions().get() {
+            metrics.refused(*code);
+        }
+        response
+    }
+
+    /// What holds for every path of the interface: no foreign page asks, and no secret stands in an address, where logs and
+    /// histories would keep it.
+    async fn pass(mut self, peer: Peer, mut request: Request) -> Response {
+        let path = request.uri().path();
+        if path.strip_prefix("/v1").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            && let Err(refusal) = check_origin(request.headers()).and_then(|()| check_query(request.uri()))
+        {
+            return Refused::from(refusal).into_response();
+        }
+        // Straight on: to look it up among the others would take as long as ringing ten phones.
+        if path == RING && request.method() == Method::POST {
+            return initiate(State(self.interface), Extension(peer), request).await.into_response();
+        }
+        request.extensions_mut().insert(peer);
+        let Ok(response) = self.paths.call(request).await;
+        response
+    }
+}
+
+fn paths(interface: Interface) -> Router {
     // Whole paths: where one is cut off before the next is looked at, every request makes itself another address.
-    let v1 = Router::new()
+    Router::new()
         .route("/v1/audit", post(keep_audit))
-        .route("/v1/calls", post(initiate).get(history))
+        .route(RING, post(initiate).get(history))
         .route("/v1/calls/active", get(active))
         .route("/v1/calls/{session}", get(call))
         .route("/v1/calls/{session}/still", get(still))
@@ -59,34 +104,11 @@ pub fn router(interface: Interface) -> Router {
         .route("/v1/", any(nothing_here))
         .route("/v1/{*path}", any(nothing_here))
         .nest("/v1/admin", admin::router().fallback(nothing_here))
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(from_fn(guard));
-    Router::new()
-        .merge(v1)
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .fallback(app::file)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(from_fn_with_state(interface.clone(), count))
         .with_state(interface)
-}
-
-/// Every refusal is a figure for the operator.
-async fn count(State(interface): State<Interface>, request: Request, next: Next) -> Response {
-    let response = next.run(request).await;
-    if let Some(code) = response.extensions().get() {
-        interface.metrics.refused(*code);
-    }
-    response
-}
-
-/// What holds for every path of the interface: no foreign page asks, and no secret stands in an address, where logs and
-/// histories would keep it.
-async fn guard(request: Request, next: Next) -> Response {
-    if let Err(refusal) = check_origin(request.headers()).and_then(|()| check_query(request.uri())) {
-        return Refused::from(refusal).into_response();
-    }
-    next.run(request).await
 }
 
 fn check_query(uri: &Uri) -> Result<(), Refusal> {

@@ -59,6 +59,7 @@ use administration::Administration;
 use audit::Copies;
 use directory::desk::Desk;
 use history::History;
+use http::Gate;
 use interface::{Interface, Parts};
 use log::Log;
 use metrics::Metrics;
@@ -178,7 +179,9 @@ pub async fn run_with_pulse(
     let (listener, address) = bind("server.listen", listen)?;
     let max_connections = config.server.max_connections;
     server::make_room(max_connections);
-    let server = Server { listener, tls, router: http::router(interface), max_connections };
+    let gate = Gate::new(interface);
+    let answer = move |peer, request| gate.clone().answer(peer, request);
+    let server = Server { listener, tls, answer, max_connections };
 
     let (stop, stopped) = oneshot::channel();
     let mut switchboard = tokio::spawn(board.run(inbox, stopped));
@@ -222,7 +225,9 @@ fn watchers(config: &HubConfig, interface: &Interface) -> Result<impl Future<Out
         Some(table) => {
             let (listener, address) = bind("metrics.listen", table.listen)?;
             info!(%address, "figures for monitoring");
-            Some(Server { listener, tls: None, router: health::router(interface.clone()), max_connections: WATCHERS })
+            let router = health::router(interface.clone());
+            let answer = move |_peer, request| health::answer(router.clone(), request);
+            Some(Server { listener, tls: None, answer, max_connections: WATCHERS })
         }
     };
     Ok(async move {

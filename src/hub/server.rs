@@ -2,14 +2,15 @@
 //! is a certificate, and HTTP/1.1 with bounded heads on top. Knows no path and no verb.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -21,7 +22,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
-use tower::Service as _;
 use tracing::{debug, error, warn};
 
 use super::patience::{Patience, Watched};
@@ -61,13 +61,13 @@ pub struct Peer {
 }
 
 /// Where connections come from, and what becomes of them.
-pub struct Server {
+pub struct Server<A> {
     /// The socket.
     pub listener: TcpListener,
     /// TLS, if there is a certificate.
     pub tls: Option<TlsAcceptor>,
-    /// The paths.
-    pub router: Router,
+    /// What answers requests.
+    pub answer: A,
     /// Connections at one time.
     pub max_connections: usize,
 }
@@ -100,7 +100,11 @@ pub fn make_room(max_connections: usize) {
     }
 }
 
-impl Server {
+impl<A, F> Server<A>
+where
+    A: Fn(Peer, Request<Body>) -> F + Clone + Send + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
     /// Serves for ever. Dropped, it closes every connection that is not a WebSocket.
     pub async fn serve(self) {
         let places = Arc::new(Semaphore::new(self.max_connections));
@@ -130,8 +134,8 @@ impl Server {
                 place = timeout(GIVEN_UP, places.clone().acquire_owned()).await.ok().and_then(Result::ok);
             }
             let Some(place) = place else { continue };
-            let (tls, router) = (self.tls.clone(), self.router.clone());
-            connections.spawn(connection(stream, address, tls, router, (strangers.add(), place)));
+            let (tls, answer) = (self.tls.clone(), self.answer.clone());
+            connections.spawn(connection(stream, address, tls, answer, (strangers.add(), place)));
         }
     }
 }
@@ -161,41 +165,43 @@ impl Strangers {
     }
 }
 
-async fn connection(
+async fn connection<A, F>(
     stream: TcpStream,
     address: SocketAddr,
     tls: Option<TlsAcceptor>,
-    router: Router,
+    answer: A,
     (patience, place): (Arc<Patience>, OwnedSemaphorePermit),
-) {
+) where
+    A: Fn(Peer, Request<Body>) -> F,
+    F: Future<Output = Response>,
+{
     tune(&stream);
     let peer = Peer { address: address.ip().to_canonical(), patience };
-    let Some(tls) = tls else { return http(stream, peer, router, place).await };
+    let Some(tls) = tls else { return http(stream, peer, answer, place).await };
     tokio::select! {
         accepted = tls.accept(stream) => match accepted {
-            Ok(stream) => http(stream, peer, router, place).await,
+            Ok(stream) => http(stream, peer, answer, place).await,
             Err(error) => debug!(%error, "TLS handshake failed"),
         },
         () = peer.patience.lost() => debug!("TLS handshake took too long"),
     }
 }
 
-async fn http<S>(stream: S, peer: Peer, router: Router, place: OwnedSemaphorePermit)
+async fn http<S, A, F>(stream: S, peer: Peer, answer: A, place: OwnedSemaphorePermit)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    A: Fn(Peer, Request<Body>) -> F,
+    F: Future<Output = Response>,
 {
     let patience = peer.patience.clone();
     let io = TokioIo::new(Watched::new(stream, patience.clone(), place));
     let service = service_fn(move |request: Request<Incoming>| {
         peer.patience.request_came();
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(peer.clone());
-        let (answer, patience) = (router.clone().call(request), peer.patience.clone());
+        let (answer, patience) = (answer(peer.clone(), request.map(Body::new)), peer.patience.clone());
         async move {
             let answer = answer.await;
-            let upgraded = answer.as_ref().is_ok_and(|answer| answer.status() == StatusCode::SWITCHING_PROTOCOLS);
-            patience.answered(upgraded);
-            answer
+            patience.answered(answer.status() == StatusCode::SWITCHING_PROTOCOLS);
+            Ok::<_, Infallible>(answer)
         }
     });
     let connection = http1::Builder::new()
