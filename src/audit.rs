@@ -176,7 +176,7 @@ impl Line {
                 if by.uid == *uid =>
             {
                 let device_id = pseudonym.as_str().parse().expect("a word is a word");
-                *by = Leg { uid: pseudonym.clone(), device_id, name: pseudonym.to_string() };
+                *by = Leg { uid: pseudonym.clone(), device_id, name: pseudonym.as_str().into() };
             }
             Event::Contact { .. }
             | Event::Gap { .. }
@@ -361,7 +361,7 @@ mod tests {
     fn a_resident_is_taken_out_and_the_chain_holds() {
         let mut chain = Chain::begin(boot(1));
         let word = |text: &str| text.parse::<Uid>().expect("a word");
-        let by = Leg { uid: word("anna"), device_id: "phone".parse().expect("a word"), name: "Anna".to_owned() };
+        let by = Leg { uid: word("anna"), device_id: "phone".parse().expect("a word"), name: "Anna".into() };
         let opener = Opener::Participant { opening: "key".parse().expect("a word"), by };
         let opened = Event::Opened { opener, session_id: None, released_for: 3000, merged: false };
         let mut lines = [Event::Started, opened, Event::Stopped].map(|event| chain.add(Moment::START, 1, event));

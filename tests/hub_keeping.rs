@@ -130,7 +130,7 @@ async fn who_is_erased_is_in_no_record_and_the_chain_holds() {
     anna.verb(over, "end").await.expect("she talks");
     // The door's log tells that she opened it.
     let mut chain = Chain::begin(BootId::from_random([3; 16]));
-    let by = Leg { uid: word("anna"), device_id: anna.id.clone(), name: "Anna".to_owned() };
+    let by = Leg { uid: word("anna"), device_id: anna.id.clone(), name: "Anna".into() };
     let opener = Opener::Participant { opening: word("k"), by };
     let opened = Event::Opened { opener, session_id: Some(over), released_for: 3000, merged: false };
     let lines = [Event::Started, opened, Event::Stopped].map(|event| chain.add(Moment::START, 1, event).text);

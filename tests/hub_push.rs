@@ -42,7 +42,7 @@ async fn a_ring_wakes_sleeping_phones_and_its_answer_is_told_to_the_others() {
     let session_id = front.initiate("group", "flat-1").await.expect("it may").session_id;
     let rings = [service.next().await, service.next().await];
     for ring in &rings {
-        let expected = PushMessage::Ring { session_id, door: "Front door".to_owned() };
+        let expected = PushMessage::Ring { session_id, door: "Front door".into() };
         assert_eq!(ring.message, expected);
         assert!((40..=45).contains(&ring.ttl), "as long as it rings: {}", ring.ttl);
     }
@@ -52,7 +52,7 @@ async fn a_ring_wakes_sleeping_phones_and_its_answer_is_told_to_the_others() {
     ben.verb(session_id, "accept").await.expect("it rings there");
     let over = service.next().await;
     let status = CallStatus::Ongoing;
-    assert_eq!(over.message, PushMessage::Over { session_id, door: "Front door".to_owned(), status });
+    assert_eq!(over.message, PushMessage::Over { session_id, door: "Front door".into(), status });
     let ring = rings.iter().find(|ring| ring.phone == "anna").expect("hers");
     assert_eq!(
         (over.phone.as_str(), &over.topic),
@@ -117,7 +117,7 @@ async fn ring(front: &Device, service: &mut PushService) -> SessionId {
 
 async fn is_told(service: &mut PushService, session_id: SessionId, status: CallStatus) {
     let over = service.next().await;
-    assert_eq!(over.message, PushMessage::Over { session_id, door: "Front door".to_owned(), status });
+    assert_eq!(over.message, PushMessage::Over { session_id, door: "Front door".into(), status });
     assert!((60..=3600).contains(&over.ttl), "worth knowing later: {}", over.ttl);
 }
 

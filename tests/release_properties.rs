@@ -33,7 +33,7 @@ fn session(bits: u8) -> SessionId {
 }
 
 fn leg(device: &str) -> Leg {
-    Leg { uid: "anna".parse().expect("a word"), device_id: device.parse().expect("a word"), name: "Anna".to_owned() }
+    Leg { uid: "anna".parse().expect("a word"), device_id: device.parse().expect("a word"), name: "Anna".into() }
 }
 
 /// The machine, a relay that answers, and what is known of the past.

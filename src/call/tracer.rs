@@ -140,7 +140,7 @@ mod tests {
     use crate::signaling::protocol::{self, CallStatus, CallType, Leg, Metadata, Receiver};
 
     fn leg(uid: &str) -> Leg {
-        Leg { uid: uid.parse().expect("a word"), device_id: uid.parse().expect("a word"), name: uid.to_owned() }
+        Leg { uid: uid.parse().expect("a word"), device_id: uid.parse().expect("a word"), name: uid.into() }
     }
 
     fn call(status: CallStatus) -> Box<Call> {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -142,7 +143,7 @@ struct GroupView {
 #[derive(Serialize)]
 struct ResidentView {
     uid: Uid,
-    name: String,
+    name: Arc<str>,
     groups: Vec<Guid>,
     online: bool,
     looks: bool,
@@ -153,7 +154,7 @@ struct ResidentView {
 #[serde(rename_all = "camelCase")]
 struct DoorView {
     uid: Uid,
-    name: String,
+    name: Arc<str>,
     online: bool,
     receivers: Vec<ReceiverView>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -189,7 +190,7 @@ fn view(directory: &Directory, online: &BTreeSet<DeviceId>, last: &mut BTreeMap<
         administrators: directory.administrators.keys().cloned().collect(),
     };
     for (guid, group) in &directory.groups {
-        let Group { name, joinable, members, turns, looks } = group.clone();
+        let Group { name, joinable, members, turns, looks, .. } = group.clone();
         let turns = turns.into_iter().map(|(uid, turn)| (uid, turn / 1000)).collect();
         picture.groups.push(GroupView { guid: guid.clone(), name, joinable, looks, members, turns });
     }

@@ -210,7 +210,7 @@ impl Administration {
             self.tables.remove_user(uid)?;
             self.tables.settle()?;
         }
-        let (name, devices) = user.map(|user| (user.name, user.devices)).unwrap_or_default();
+        let (name, devices) = user.map(|user| (user.name.to_string(), user.devices)).unwrap_or_default();
         let erased = Erased::now(uid.clone(), name, devices);
         let records = erasure::erase(&self.state_directory, &erased)?;
         self.note(Action::ResidentErased, erased.pseudonym.as_str())?;

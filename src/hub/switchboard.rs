@@ -395,7 +395,7 @@ impl Switchboard {
     /// To everybody who may call this door and is here. The operator finds it in the journal.
     fn notice(&mut self, device: &DeviceId, notices: Vec<(DoorNotice, u64)>) {
         let Some((door, user)) = self.known.user_of(device) else { return };
-        let (door, door_name) = (door.clone(), user.name.clone());
+        let (door, door_name) = (door.clone(), user.name.to_string());
         let may_call = |uid: &&Uid| self.known.doors_of(uid).any(|(known, _)| *known == door);
         let residents = self.known.users.keys().filter(may_call);
         let to: Vec<DeviceId> =
@@ -494,11 +494,11 @@ impl Switchboard {
         let online = |devices: &BTreeSet<DeviceId>| devices.iter().any(|device| self.connections.is_connected(device));
         let doors = self.known.doors_of(uid).map(|(uid, door)| NamedDoor {
             uid: uid.clone(),
-            name: door.name.clone(),
+            name: door.name.to_string(),
             online: online(&door.devices),
         });
         let doors = doors.collect();
-        Some(Me { uid: uid.clone(), name: user.name.clone(), kind, device_id: device.clone(), groups, doors })
+        Some(Me { uid: uid.clone(), name: user.name.to_string(), kind, device_id: device.clone(), groups, doors })
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -154,7 +155,7 @@ pub struct Leg {
     /// Their device.
     pub device_id: DeviceId,
     /// The user's name, for people.
-    pub name: String,
+    pub name: Arc<str>,
 }
 
 /// What became of one device in a call.

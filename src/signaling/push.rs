@@ -1,6 +1,8 @@
 //! The words about push: how a phone says where it can be woken, and what it is told when it is. Exactly as they stand on the
 //! wire, and inside the encrypted message. Nothing here decides anything.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::protocol::CallStatus;
@@ -47,14 +49,14 @@ pub enum PushMessage {
         /// Which.
         session_id: SessionId,
         /// The name of the door.
-        door: String,
+        door: Arc<str>,
     },
     /// It does not ring any more.
     Over {
         /// Which.
         session_id: SessionId,
         /// The name of the door.
-        door: String,
+        door: Arc<str>,
         /// What became of it: `ongoing` where somebody else answered, `initiated` where this resident refused it on another
         /// device and others still ring.
         status: CallStatus,

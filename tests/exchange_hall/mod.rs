@@ -33,7 +33,7 @@ pub fn device(name: &str) -> DeviceId {
 /// `anna-phone` is a device of the user `anna`.
 pub fn leg(name: &str) -> Leg {
     let user = name.split('-').next().expect("split has a first part");
-    Leg { uid: user.parse().expect("a word"), device_id: device(name), name: user.to_owned() }
+    Leg { uid: user.parse().expect("a word"), device_id: device(name), name: user.into() }
 }
 
 fn members(devices: &[&str]) -> Vec<Member> {

@@ -39,7 +39,11 @@ pub fn key(counter: u64) -> RequestKey {
 /// A device named `anna-phone` belongs to `anna`.
 pub fn leg(device: &str) -> Leg {
     let user = device.split('-').next().expect("a word has a first part");
-    Leg { uid: user.parse().expect("a word"), device_id: device.parse().expect("a word"), name: user.to_uppercase() }
+    Leg {
+        uid: user.parse().expect("a word"),
+        device_id: device.parse().expect("a word"),
+        name: user.to_uppercase().into(),
+    }
 }
 
 pub fn answer_sdp() -> Signal {

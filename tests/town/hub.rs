@@ -399,7 +399,7 @@ impl Hub {
             .into_iter()
             .map(|user| Member {
                 uid: user.parse().expect("a word"),
-                name: user.to_owned(),
+                name: user.into(),
                 devices: devices(user),
                 after: 0,
                 undisturbed: false,

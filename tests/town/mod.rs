@@ -170,7 +170,7 @@ fn number_of(device: &DeviceId) -> Option<usize> {
 
 fn leg(who: usize) -> Leg {
     let user = DEVICES[who].split('-').next().expect("a word has a first part");
-    Leg { uid: user.parse().expect("a word"), device_id: device_id(who), name: user.to_owned() }
+    Leg { uid: user.parse().expect("a word"), device_id: device_id(who), name: user.into() }
 }
 
 impl Town {

@@ -57,7 +57,7 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// Name, for people.
-    pub name: String,
+    pub name: Arc<str>,
     /// Person or door.
     pub kind: Kind,
     /// Their devices.
@@ -83,6 +83,15 @@ pub struct Group {
     pub turns: BTreeMap<Uid, u64>,
     /// Whether members may see a door before they answer.
     pub looks: bool,
+    roster: Vec<Rostered>,
+}
+
+/// A member of a group, ready to be rung.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Rostered {
+    /// As of now: not disturbed by anything.
+    member: Member,
+    rules: OwnRules,
 }
 
 /// A device.
@@ -116,6 +125,19 @@ pub struct Reach {
     pub members: Vec<Member>,
     /// Whether later accepts join.
     pub joinable: bool,
+}
+
+impl User {
+    /// As somebody to be rung, if they may be disturbed.
+    fn as_member(&self, uid: &Uid) -> Member {
+        let device = |id: &DeviceId| {
+            let (device_id, push) = (id.clone(), self.subscribed.contains(id));
+            MemberDevice { device_id, connected: false, push }
+        };
+        let (uid, name, looks) = (uid.clone(), self.name.clone(), self.looks);
+        let devices = self.devices.iter().map(device).collect();
+        Member { uid, name, devices, after: 0, undisturbed: false, looks }
+    }
 }
 
 impl Directory {
@@ -204,37 +226,35 @@ impl Directory {
         }
     }
 
-    fn reach_group(&self, guid: &Guid, caller: &Uid, now: Now) -> Option<Reach> {
+    /// Makes ready whom a ring of each group reaches, once all of it is known: to look for each member by name would lead the
+    /// ring through memory that nobody has touched for hours.
+    fn muster(&mut self) {
+        for group in self.groups.values_mut() {
+            let users = group.members.iter().filter_map(|uid| self.users.get_key_value(uid));
+            let rostered = users.map(|(uid, user)| {
+                let member = user.as_member(uid);
+                let after = group.turns.get(uid).copied().unwrap_or_default();
+                let looks = member.looks && group.looks;
+                Rostered { member: Member { after, looks, ..member }, rules: user.rules.clone() }
+            });
+            group.roster = rostered.collect();
+        }
+    }
+
+    fn reach_group(&self, guid: &Guid, caller: &Uid, (wall, minute): Now) -> Option<Reach> {
         let group = self.groups.get(guid)?;
-        let others = group.members.iter().filter(|uid| *uid != caller);
-        let turn = |member: Member| Member {
-            after: group.turns.get(&member.uid).copied().unwrap_or_default(),
-            looks: member.looks && group.looks,
-            ..member
-        };
-        let members = others.filter_map(|uid| self.member(uid, now)).map(turn).collect();
+        let others = group.roster.iter().filter(|rostered| rostered.member.uid != *caller);
+        let members = others
+            .map(|Rostered { member, rules }| Member { undisturbed: rules.are_quiet(wall, minute), ..member.clone() });
+        let members = members.collect();
         Some(Reach { name: group.name.clone(), is_door: false, members, joinable: group.joinable })
     }
 
-    fn reach_user(&self, uid: &Uid, now: Now) -> Option<Reach> {
+    fn reach_user(&self, uid: &Uid, (wall, minute): Now) -> Option<Reach> {
         let user = self.users.get(uid)?;
         let is_door = matches!(user.kind, Kind::Door { .. });
-        Some(Reach { name: user.name.clone(), is_door, members: vec![self.member(uid, now)?], joinable: false })
-    }
-
-    fn member(&self, uid: &Uid, (wall, minute): Now) -> Option<Member> {
-        let user = self.users.get(uid)?;
-        let device = |id: &DeviceId| {
-            let (device_id, push) = (id.clone(), user.subscribed.contains(id));
-            MemberDevice { device_id, connected: false, push }
-        };
-        let devices = user.devices.iter().map(device).collect();
-        let undisturbed = match user.kind {
-            Kind::Resident { .. } => user.rules.are_quiet(wall, minute),
-            Kind::Door { .. } => false,
-        };
-        let (uid, name, looks) = (uid.clone(), user.name.clone(), user.looks);
-        Some(Member { uid, name, devices, after: 0, undisturbed, looks })
+        let member = Member { undisturbed: user.rules.are_quiet(wall, minute), ..user.as_member(uid) };
+        Some(Reach { name: user.name.to_string(), is_door, members: vec![member], joinable: false })
     }
 
     fn is_member(&self, guid: &Guid, uid: &Uid) -> bool {
@@ -269,7 +289,7 @@ mod tests {
 
     fn user(kind: Kind) -> User {
         User {
-            name: String::new(),
+            name: "".into(),
             kind,
             devices: BTreeSet::new(),
             subscribed: BTreeSet::new(),
@@ -285,10 +305,11 @@ mod tests {
             members: members.iter().map(|uid| word(uid)).collect(),
             turns: BTreeMap::new(),
             looks: true,
+            roster: Vec::new(),
         };
         let door = Kind::Door { groups: [word("flat-1")].into(), users: [word("guard")].into() };
         let door = user(door);
-        Directory {
+        let mut house = Directory {
             users: [
                 (word("front"), door),
                 (word("anna"), resident(&["flat-1"])),
@@ -299,7 +320,9 @@ mod tests {
             .into(),
             groups: [(word("flat-1"), group(&["anna", "ben"])), (word("flat-2"), group(&["carl"]))].into(),
             ..Directory::default()
-        }
+        };
+        house.muster();
+        house
     }
 
     fn answer(caller: &str, receiver: Receiver) -> Result<usize, ErrorCode> {

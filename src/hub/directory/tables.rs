@@ -473,14 +473,16 @@ fn read_all(connection: &Connection) -> Result<Directory, rusqlite::Error> {
     directory.users.shrink_to_fit();
     directory.devices.shrink_to_fit();
     access::read(connection, &mut directory)?;
+    directory.muster();
     Ok(directory)
 }
 
 fn read_groups(connection: &Connection) -> Result<BTreeMap<Guid, Group>, rusqlite::Error> {
     let mut statement = connection.prepare("SELECT guid, name, joinable, looks FROM groups")?;
     let group = |row: &Row<'_>| {
-        let (members, turns) = (BTreeSet::new(), BTreeMap::new());
-        Ok((id(row, 0)?, Group { name: row.get(1)?, joinable: row.get(2)?, members, turns, looks: row.get(3)? }))
+        let (name, joinable, looks) = (row.get(1)?, row.get(2)?, row.get(3)?);
+        let (members, turns, roster) = (BTreeSet::new(), BTreeMap::new(), Vec::new());
+        Ok((id(row, 0)?, Group { name, joinable, members, turns, looks, roster }))
     };
     statement.query_map([], group)?.collect()
 }

@@ -214,7 +214,7 @@ pub struct Member {
     /// Who.
     pub uid: Uid,
     /// Their name.
-    pub name: String,
+    pub name: Arc<str>,
     /// Their devices, whether reachable or not.
     pub devices: Vec<MemberDevice>,
     /// Milliseconds after which it rings there, if nobody answered by then.
