@@ -4,10 +4,11 @@
 //! (hyper's own header deadline also closes kept-alive connections that are merely idle, and a handshake in the way of a call
 //! is what they are kept alive against.)
 
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -25,7 +26,7 @@ const IDLE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Patience {
     state: Mutex<State>,
-    changed: Notify,
+    displaced: Notify,
 }
 
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl Patience {
     #[must_use]
     pub fn new() -> Arc<Self> {
         let phase = Phase::Head { until: Instant::now() + HEAD };
-        Arc::new(Self { state: Mutex::new(State { phase, known: false }), changed: Notify::new() })
+        Arc::new(Self { state: Mutex::new(State { phase, known: false }), displaced: Notify::new() })
     }
 
     /// The head of a request is complete.
@@ -79,6 +80,7 @@ impl Patience {
         let strange = self.is_strange();
         if strange {
             self.set(|state| state.phase = Phase::Displaced);
+            self.displaced.notify_waiters();
         }
         strange
     }
@@ -88,27 +90,39 @@ impl Patience {
         self.set(|state| state.known = true);
     }
 
-    /// Returns once the connection took too long.
+    /// Returns once the connection took too long. What the connection does is seen when its task is polled: poll this after
+    /// what does it, in the same task. (To wake that task for each step would poll it once more before all that the step set
+    /// going: before the phones that a ring reaches.)
     pub async fn lost(&self) {
-        loop {
-            let changed = self.changed.notified();
-            match self.deadline() {
-                Some(deadline) if deadline <= Instant::now() => return,
-                Some(deadline) => tokio::select! {
-                    () = tokio::time::sleep_until(deadline) => {}
-                    () = changed => {}
-                },
-                None => changed.await,
+        let displaced = self.displaced.notified();
+        let alarm = tokio::time::sleep(HEAD);
+        let (mut displaced, mut alarm) = (pin!(displaced), pin!(alarm));
+        poll_fn(|cx| {
+            if displaced.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
             }
-        }
+            loop {
+                let Some(deadline) = self.deadline() else { return Poll::Pending };
+                let now = Instant::now();
+                if deadline <= now {
+                    return Poll::Ready(());
+                }
+                // One that rings too early is set anew then.
+                if alarm.deadline() > deadline || alarm.is_elapsed() {
+                    alarm.as_mut().reset(deadline);
+                }
+                ready!(alarm.as_mut().poll(cx));
+            }
+        })
+        .await;
     }
 
     fn bytes_came(&self) {
-        let mut state = self.state();
-        if let Phase::Idle { .. } = state.phase {
-            state.phase = Phase::Head { until: Instant::now() + HEAD };
-            self.changed.notify_one();
-        }
+        self.set(|state| {
+            if let Phase::Idle { .. } = state.phase {
+                state.phase = Phase::Head { until: Instant::now() + HEAD };
+            }
+        });
     }
 
     fn set(&self, change: impl FnOnce(&mut State)) {
@@ -116,7 +130,6 @@ impl Patience {
         if !matches!(state.phase, Phase::Displaced) {
             change(&mut state);
         }
-        self.changed.notify_one();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

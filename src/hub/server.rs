@@ -179,6 +179,7 @@ async fn connection<A, F>(
     let peer = Peer { address: address.ip().to_canonical(), patience };
     let Some(tls) = tls else { return http(stream, peer, answer, place).await };
     tokio::select! {
+        biased;
         accepted = tls.accept(stream) => match accepted {
             Ok(stream) => http(stream, peer, answer, place).await,
             Err(error) => debug!(%error, "TLS handshake failed"),
@@ -210,6 +211,7 @@ where
         .serve_connection(io, service)
         .with_upgrades();
     tokio::select! {
+        biased;
         served = connection => {
             if let Err(error) = served {
                 debug!(%error, "connection closed");

@@ -111,6 +111,7 @@ async fn greet(
     socket: &mut WebSocket,
 ) -> Result<(ConnectionId, Inbox), End> {
     let greeted = tokio::select! {
+        biased;
         greeted = timeout(HELLO, greeting(socket)) => greeted,
         // Its place is needed at once, not after a farewell.
         () = peer.patience.lost() => return Err(End::Lost),
