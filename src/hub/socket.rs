@@ -1,6 +1,7 @@
 //! The event socket of one device: frames in, frames out, with a bound for everything: time to say hello, size, rate, silence,
 //! and how long the peer may take to read. It decides nothing about calls.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::Extension;
@@ -10,6 +11,7 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt as _;
 use serde::Deserialize;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
@@ -39,8 +41,9 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Frames of a peer: so many at once, and one each of these in the long run. Faster ones are read no faster.
 const RATE: (u32, Duration) = (100, Duration::from_millis(20));
 
-/// The buffers of a socket, in bytes. The library's own (128 kB each way) would cost 24 times the memory per resident.
-const READ_BUFFER: usize = 1024;
+/// The buffers of a socket, in bytes. The library's own (128 kB each way) would cost 24 times the memory per resident, and what it
+/// may read at once it fills with zeros whenever it looks, also after each frame that went out. Most frames are shorter.
+const READ_BUFFER: usize = 256;
 const MOST_UNWRITTEN: usize = 256 * 1024;
 
 /// `GET /v1/events`.
@@ -195,7 +198,7 @@ async fn exchange_frames(
     socket: &mut WebSocket,
 ) -> End {
     // One timer for as long as the socket lasts: it is set anew by what comes in, not by what goes out.
-    let mut silent = std::pin::pin!(sleep_until(Instant::now() + silence));
+    let mut silent = pin!(sleep_until(Instant::now() + silence));
     let mut bucket = Bucket::new(RATE.0, RATE.1);
     let mut pause: Option<Instant> = None;
     loop {
@@ -204,14 +207,14 @@ async fn exchange_frames(
             biased;
             outgoing = inbox.next() => match outgoing {
                 Some(Outgoing::Frame(text)) => {
-                    if !matches!(timeout(WRITE, socket.send(Message::Text(text))).await, Ok(Ok(()))) {
+                    if !send(socket, Message::Text(text)).await {
                         return End::Lost;
                     }
                 }
                 Some(Outgoing::Refuse(refusal)) => return End::Refused(refusal),
                 None => return End::HubCloses,
             },
-            () = sleep_until(pause.unwrap_or_else(Instant::now)), if pause.is_some() => pause = None,
+            () = rest(pause), if pause.is_some() => pause = None,
             incoming = socket.recv(), if pause.is_none() => {
                 silent.as_mut().reset(Instant::now() + silence);
                 pause = bucket.spend(clock::now()).map(|rest| Instant::now() + rest);
@@ -225,6 +228,22 @@ async fn exchange_frames(
                 return End::refused(bad("no frame for too long; send `ping` at every heartbeat"));
             }
         }
+    }
+}
+
+/// Sends a frame. Whether the peer took it in time.
+async fn send(socket: &mut WebSocket, message: Message) -> bool {
+    let mut sending = pin!(socket.send(message));
+    // The kernel takes it at once, almost always: then nobody looks at a clock.
+    match sending.as_mut().now_or_never() {
+        Some(sent) => sent.is_ok(),
+        None => matches!(timeout(WRITE, sending).await, Ok(Ok(()))),
+    }
+}
+
+async fn rest(until: Option<Instant>) {
+    if let Some(until) = until {
+        sleep_until(until).await;
     }
 }
 
@@ -281,7 +300,7 @@ async fn refuse(metrics: &Metrics, socket: &mut WebSocket, error: Refusal) {
         _other => close_code::POLICY,
     };
     let text = Utf8Bytes::from(to_json(&HubFrame::Refused { error }));
-    if matches!(timeout(WRITE, socket.send(Message::Text(text))).await, Ok(Ok(()))) {
+    if send(socket, Message::Text(text)).await {
         farewell(socket, code).await;
     }
 }
@@ -290,7 +309,7 @@ async fn refuse(metrics: &Metrics, socket: &mut WebSocket, error: Refusal) {
 /// the last frames.
 async fn farewell(socket: &mut WebSocket, code: u16) {
     let close = Message::Close(Some(CloseFrame { code, reason: Utf8Bytes::default() }));
-    if !matches!(timeout(WRITE, socket.send(close)).await, Ok(Ok(()))) {
+    if !send(socket, close).await {
         return;
     }
     let rest = async { while let Some(Ok(_)) = socket.recv().await {} };
