@@ -13,6 +13,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
 use serde::Deserialize;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
@@ -201,6 +202,7 @@ async fn exchange_frames(
     let mut silent = pin!(sleep_until(Instant::now() + silence));
     let mut bucket = Bucket::new(RATE.0, RATE.1);
     let mut pause: Option<Instant> = None;
+    let mut spoke = false;
     loop {
         tokio::select! {
             // In this order: whoever is rung hears it before anything else is looked at. What waits is bounded.
@@ -210,12 +212,15 @@ async fn exchange_frames(
                     if !send(socket, Message::Text(text)).await {
                         return End::Lost;
                     }
+                    spoke = true;
                 }
                 Some(Outgoing::Refuse(refusal)) => return End::Refused(refusal),
                 None => return End::HubCloses,
             },
-            () = rest(pause), if pause.is_some() => pause = None,
-            incoming = socket.recv(), if pause.is_none() => {
+            // The others who are rung hear it before this one is listened to.
+            () = yield_now(), if spoke => spoke = false,
+            () = rest(pause), if !spoke && pause.is_some() => pause = None,
+            incoming = socket.recv(), if !spoke && pause.is_none() => {
                 silent.as_mut().reset(Instant::now() + silence);
                 pause = bucket.spend(clock::now()).map(|rest| Instant::now() + rest);
                 match read_frame(incoming) {
@@ -224,7 +229,7 @@ async fn exchange_frames(
                     Incoming::End(end) => return end,
                 }
             }
-            () = &mut silent, if pause.is_none() => {
+            () = &mut silent, if !spoke && pause.is_none() => {
                 return End::refused(bad("no frame for too long; send `ping` at every heartbeat"));
             }
         }
