@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::bench::row;
 use super::building::{Building, come_online};
+use super::cores::Cores;
 use super::figures::exponent;
 use super::holder::Holder;
 use super::memory::connect_all;
@@ -28,9 +29,23 @@ const PING: &[u8] = b"PING\r\n";
 const END: &[u8] = b"x\r\n";
 const ASKING: &[u8] = b"x\r\nPING\r\n";
 
-/// Prints a row per group and number of others.
+/// Prints a row per group and number of others: with the servers on a core of their own, and wherever the kernel puts them.
 pub async fn print(totals: &[usize]) {
-    println!("\nring fan-out: request to the last socket having the whole frame");
+    const WHAT: &str = "request to the last socket having the whole frame";
+    match Cores::apart() {
+        Some(cores) => {
+            println!("\nring fan-out, each server on one core and the generator on another: {WHAT}");
+            measure(totals, Some(&cores)).await;
+        }
+        None => {
+            println!("\nring fan-out, each server on one core and the generator on another: there is one core only")
+        }
+    }
+    println!("\nring fan-out, wherever the kernel puts the servers and the generator: {WHAT}");
+    measure(totals, None).await;
+}
+
+async fn measure(totals: &[usize], cores: Option<&Cores>) {
     let most = totals.last().copied().unwrap_or_default();
     let mut building = Building::new();
     let groups: Vec<_> = GROUPS.iter().map(|size| building.group(&format!("group-{size}"), *size)).collect();
@@ -38,10 +53,16 @@ pub async fn print(totals: &[usize]) {
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let doors: Vec<_> = (0..DOORS).map(|_| building.door(&names)).collect();
     let others = building.others(most);
+    if let Some(cores) = cores {
+        cores.start_servers();
+    }
     let hub = building.hub(false);
     let nats = Nats::start(building.directory.path(), Way::plain, false);
     if nats.is_none() {
         println!("nats-server: not installed, skipped (Debian: nats-server)");
+    }
+    if let Some(cores) = cores {
+        cores.generate();
     }
     let mut ringers = Vec::new();
     for door in &doors {

@@ -7,6 +7,7 @@
 
 mod building;
 mod calls;
+mod cores;
 mod fan_out;
 mod figures;
 mod flood;
