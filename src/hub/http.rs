@@ -72,7 +72,7 @@ impl Gate {
         {
             return Refused::from(refusal).into_response();
         }
-        // Straight on: to look it up among the others would take as long as ringing ten phones.
+        // Straight on: in the time that the search among the others takes, several phones are rung.
         if path == RING && request.method() == Method::POST {
             return initiate(State(self.interface), Extension(peer), request).await.into_response();
         }
