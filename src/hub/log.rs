@@ -479,4 +479,20 @@ mod tests {
         assert_eq!(usize::try_from(count), Ok(QUEUE / 2));
         log.close();
     }
+
+    #[test]
+    fn what_is_kept_reaches_the_disk_also_when_nobody_hands_it_over() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let (mut log, _empty) = Log::open(directory.path(), &HistoryTable::default()).expect("a new log");
+        let entry = Entry { session_id: SessionId::from_random([7; 16]), wall: 1, change: Change::Restarted };
+        log.append(Moment::START, entry.clone());
+        assert_eq!((log.fresh(), log.progress().waiting()), (1, 1));
+        log.close();
+        let (mut log, entries) = Log::open(directory.path(), &HistoryTable::default()).expect("the same log");
+        assert_eq!(entries.into_iter().map(|(_, entry)| entry).collect::<Vec<_>>(), [entry.clone()]);
+        log.append(Moment::START, entry);
+        log.hand_over();
+        assert_eq!(log.fresh(), 0);
+        log.close();
+    }
 }

@@ -198,3 +198,42 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         self.stream.is_write_vectored()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_the_connection_does_is_seen_when_its_task_is_polled() {
+        let patience = Patience::new();
+        let mut lost = pin!(patience.lost());
+        assert!(lost.as_mut().now_or_never().is_none(), "it has five seconds");
+        patience.request_came();
+        patience.device_known();
+        patience.answered(false);
+        assert!(lost.as_mut().now_or_never().is_none(), "a known device may be silent");
+        patience.bytes_came();
+        match &mut patience.state().phase {
+            Phase::Head { until } => *until = Instant::now(),
+            other => panic!("{other:?} after the first byte of a request"),
+        }
+        assert!(lost.as_mut().now_or_never().is_some(), "its time is over");
+    }
+
+    #[tokio::test]
+    async fn a_stranger_gives_way_at_once_and_a_known_device_never() {
+        let (stranger, known) = (Patience::new(), Patience::new());
+        known.device_known();
+        let waiting = tokio::spawn({
+            let stranger = stranger.clone();
+            async move { stranger.lost().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(stranger.displace());
+        waiting.await.expect("it only waits");
+        assert!(!known.displace());
+        assert!(known.lost().now_or_never().is_none());
+    }
+}
