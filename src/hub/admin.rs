@@ -190,8 +190,9 @@ fn view(directory: &Directory, online: &BTreeSet<DeviceId>, last: &mut BTreeMap<
         administrators: directory.administrators.keys().cloned().collect(),
     };
     for (guid, group) in &directory.groups {
-        let Group { name, joinable, members, turns, looks, .. } = group.clone();
-        let turns = turns.into_iter().map(|(uid, turn)| (uid, turn / 1000)).collect();
+        let turns = group.turns.iter().map(|(uid, turn)| (uid.clone(), turn / 1000)).collect();
+        let (name, members) = (group.name.clone(), group.members.clone());
+        let Group { joinable, looks, .. } = *group;
         picture.groups.push(GroupView { guid: guid.clone(), name, joinable, looks, members, turns });
     }
     for (uid, user) in &directory.users {

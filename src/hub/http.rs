@@ -39,7 +39,7 @@ type Answer<T> = Result<Json<T>, Refused>;
 /// A ring: the one path on which somebody waits at a door.
 const RING: &str = "/v1/calls";
 
-/// Everything that comes in over HTTP passes here before a path is looked for.
+/// Every request passes here before a path is looked for, but for those to the listener for monitoring.
 #[derive(Debug, Clone)]
 pub struct Gate {
     interface: Interface,

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tracing::{error, warn};
 
 use super::erasure::Erased;
-use super::exchange::Entry;
+use super::exchange::{Change, Entry};
 use super::store::{self, Commit, StoreError};
 use crate::clock;
 use crate::config::hub::HistoryTable;
@@ -113,7 +113,7 @@ impl Record {
     }
 }
 
-/// The way to the writer. The last one gone, the writer writes the rest and stops.
+/// The way to the writer.
 #[derive(Debug)]
 pub struct Log {
     /// Not yet handed over.
@@ -189,32 +189,36 @@ impl Log {
         self.progress.clone()
     }
 
-    /// Keeps an entry.
+    /// Keeps an entry. A ring waits for [`Self::hand_over`]; its door would ask for it again. What was answered is on its way to
+    /// the disk before anybody hears of it.
     pub fn append(&mut self, moment: Moment, entry: Entry) {
+        let rings = matches!(entry.change, Change::Initiate(_));
         self.keep(Record::Entry { moment, entry: Box::new(entry) });
+        if !rings {
+            self.hand_over();
+        }
     }
 
     /// Keeps a call that is over in the history, with what the door saw, as far as pictures are kept.
     pub fn archive(&mut self, call: Box<Call>, still: Option<Still>) {
-        self.keep(Record::Archive(call, still));
+        self.send(Record::Archive(call, still));
     }
 
     /// Keeps the trace of a call in the history. The first one stands.
     pub fn trace(&mut self, session_id: SessionId, trace: Trace) {
-        self.keep(Record::Trace(session_id, trace));
+        self.send(Record::Trace(session_id, trace));
     }
 
     /// The entries of this call are not needed any more.
     pub fn forget(&mut self, session_id: SessionId) {
-        self.keep(Record::Forget(session_id));
+        self.send(Record::Forget(session_id));
     }
 
     /// Waits until all that was given so far is on the disk, also for a power failure. Only for a hub that does not listen
     /// yet. Whether it is.
     pub fn settle(&mut self) -> bool {
         let (done, settled) = sync_channel(1);
-        self.keep(Record::Settle(done));
-        self.hand_over();
+        self.send(Record::Settle(done));
         settled.recv_timeout(SETTLE).is_ok()
     }
 
@@ -246,6 +250,11 @@ impl Log {
             self.progress.given.fetch_sub(1, Ordering::Release);
             error!("{lost}");
         }
+    }
+
+    fn send(&mut self, record: Record) {
+        self.keep(record);
+        self.hand_over();
     }
 
     fn keep(&mut self, record: Record) {
@@ -459,7 +468,8 @@ fn kernel_boot() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hub::exchange::Change;
+    use crate::hub::exchange::Initiation;
+    use crate::signaling::protocol::{CallType, Leg, Metadata};
 
     #[test]
     fn what_is_settled_is_in_the_file_while_the_writer_still_runs() {
@@ -480,19 +490,43 @@ mod tests {
         log.close();
     }
 
+    /// The entry that rings, as it stands in the file.
+    fn ring(session_id: SessionId) -> Entry {
+        let (uid, device_id) = ("front".parse().expect("a word"), "station".parse().expect("a word"));
+        let initiation = Initiation {
+            key: "key".parse().expect("a word"),
+            initiator: Leg { uid, device_id, name: "Front door".into() },
+            initiator_is_door: true,
+            receiver: Callee::Group("flat-1".parse().expect("a word")),
+            receiver_name: "Flat 1".to_owned(),
+            receiver_is_door: false,
+            members: Vec::new(),
+            call_type: CallType::Video,
+            metadata: Metadata::new(),
+            ring_for: 45_000,
+            joinable: false,
+            max_viewers: 4,
+        };
+        Entry { session_id, wall: 1, change: Change::Initiate(Arc::new(initiation)) }
+    }
+
     #[test]
-    fn what_is_kept_reaches_the_disk_also_when_nobody_hands_it_over() {
+    fn a_ring_waits_and_what_follows_takes_it_along() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let (mut log, _empty) = Log::open(directory.path(), &HistoryTable::default()).expect("a new log");
-        let entry = Entry { session_id: SessionId::from_random([7; 16]), wall: 1, change: Change::Restarted };
-        log.append(Moment::START, entry.clone());
+        let open = || Log::open(directory.path(), &HistoryTable::default()).expect("a log");
+        let ringing = ring(SessionId::from_random([7; 16]));
+        let (mut log, _empty) = open();
+        log.append(Moment::START, ringing.clone());
         assert_eq!((log.fresh(), log.progress().waiting()), (1, 1));
-        log.close();
-        let (mut log, entries) = Log::open(directory.path(), &HistoryTable::default()).expect("the same log");
-        assert_eq!(entries.into_iter().map(|(_, entry)| entry).collect::<Vec<_>>(), [entry.clone()]);
-        log.append(Moment::START, entry);
-        log.hand_over();
+        let after = Entry { change: Change::Expire, ..ringing.clone() };
+        log.append(Moment::START, after.clone());
         assert_eq!(log.fresh(), 0);
+        // The last one nobody asks for.
+        log.append(Moment::START, ringing.clone());
         log.close();
+        let (log, entries) = open();
+        log.close();
+        let entries: Vec<_> = entries.into_iter().map(|(_, entry)| entry).collect();
+        assert_eq!(entries, [ringing.clone(), after, ringing]);
     }
 }

@@ -42,9 +42,9 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Frames of a peer: so many at once, and one each of these in the long run. Faster ones are read no faster.
 const RATE: (u32, Duration) = (100, Duration::from_millis(20));
 
-/// The buffers of a socket, in bytes. The library's own (128 kB each way) would cost 24 times the memory per resident, and what it
-/// may read at once it fills with zeros whenever it looks, also after each frame that went out. Most frames are shorter.
-const READ_BUFFER: usize = 256;
+/// The buffers of a socket, in bytes. The library's own (128 kB each way) would cost 24 times the memory per resident, and what
+/// it may read at once it fills with zeros whenever it looks. Most frames are shorter.
+const READ_BUFFER: usize = 512;
 const MOST_UNWRITTEN: usize = 256 * 1024;
 
 /// `GET /v1/events`.

@@ -39,7 +39,7 @@ use lines::Lines;
 /// How often the log is rid of the entries of calls that are forgotten: seldom, for it looks at every call of ten minutes.
 const SWEEP: Duration = Duration::from_mins(1);
 
-/// Records and lines that wait for a quiet moment.
+/// So many records and lines do not wait for a quiet moment.
 const MOST_BEHIND: usize = 64;
 
 /// What the loop is told once.

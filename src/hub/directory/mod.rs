@@ -23,8 +23,8 @@ use crate::signaling::rules::OwnRules;
 /// A picture of the directory.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Directory {
-    /// Residents and doors, in the order of their ids. A ring looks for each member here: in a tree of words, every step on
-    /// the way would be another word to fetch.
+    /// Residents and doors, in the order of their ids. Found by a hash: in a tree of words, every step on the way would be
+    /// another word to fetch.
     pub users: IndexMap<Uid, User>,
     /// Groups.
     pub groups: BTreeMap<Guid, Group>,
@@ -89,7 +89,7 @@ pub struct Group {
 /// A member of a group, ready to be rung.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Rostered {
-    /// As of now: not disturbed by anything.
+    /// As if nobody was connected, and they might be disturbed.
     member: Member,
     rules: OwnRules,
 }
