@@ -103,8 +103,7 @@ impl Patience {
             }
             loop {
                 let Some(deadline) = self.deadline() else { return Poll::Pending };
-                let now = Instant::now();
-                if deadline <= now {
+                if deadline <= Instant::now() {
                     return Poll::Ready(());
                 }
                 // One that rings too early is set anew then.

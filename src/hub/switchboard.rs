@@ -133,7 +133,7 @@ impl Switchboard {
                 () = clock::sleep_until(deadline) => self.run_due(),
                 Ok(()) = self.directory.changed() => self.close_revoked(),
                 // Everybody who was told has had their turn to write it to their socket.
-                () = yield_now(), if self.is_behind() => self.catch_up(),
+                () = yield_now(), if self.behind() > 0 => self.catch_up(),
                 _ = &mut stop => break,
             }
         }
@@ -146,7 +146,7 @@ impl Switchboard {
 
     fn obey(&mut self, order: Order) {
         // Also where one order follows the other.
-        if self.log.fresh() + self.lines.waiting() >= MOST_BEHIND {
+        if self.behind() >= MOST_BEHIND {
             self.catch_up();
         }
         match order {
@@ -169,9 +169,9 @@ impl Switchboard {
         }
     }
 
-    /// Whether the log's writer or the journal wait for the loop.
-    fn is_behind(&self) -> bool {
-        self.log.fresh() + self.lines.waiting() > 0
+    /// How many records and lines the log's writer and the journal wait for.
+    const fn behind(&self) -> usize {
+        self.log.fresh() + self.lines.waiting()
     }
 
     fn catch_up(&mut self) {

@@ -7,10 +7,10 @@ use crate::signaling::protocol::{Call, Leg};
 
 /// A line that waits to be written.
 #[derive(Debug)]
-pub(super) struct Line {
+struct Line {
     said: Said,
     /// The call as it stood.
-    call: Box<Call>,
+    call: Call,
 }
 
 #[derive(Debug)]
@@ -27,12 +27,12 @@ pub(super) struct Lines(Vec<Line>);
 impl Lines {
     /// A verb was done.
     pub(super) fn done(&mut self, what: &'static str, by: Leg, call: &Call) {
-        self.keep(|| Line { said: Said::Done(what, by), call: Box::new(call.clone()) });
+        self.keep(|| Line { said: Said::Done(what, by), call: call.clone() });
     }
 
     /// A call is over.
     pub(super) fn over(&mut self, call: &Call) {
-        self.keep(|| Line { said: Said::Over, call: Box::new(call.clone()) });
+        self.keep(|| Line { said: Said::Over, call: call.clone() });
     }
 
     fn keep(&mut self, line: impl FnOnce() -> Line) {
@@ -54,7 +54,7 @@ impl Lines {
 
 impl Line {
     fn write(self) {
-        let Call { session_id, door, receiver, status, end_reason, duration, .. } = *self.call;
+        let Call { session_id, door, receiver, status, end_reason, duration, .. } = self.call;
         match self.said {
             Said::Done(what, Leg { uid, device_id, .. }) => {
                 info!(%session_id, %door, %receiver, %uid, %device_id, ?status, "{what}");
