@@ -191,6 +191,8 @@ export class FakeHub {
 
   /** `silent`: a device that is not told, for it ended the call itself. */
   finish(call, status, silent = null) {
+    // An entry of its own, as in the real hub's log: with the number of the ring it would be taken for the ring again.
+    call.entry += 1;
     call.status = status;
     call.endedAt = Date.now();
     for (const p of call.participants) if (p.state === 'ongoing') Object.assign(p, { state: 'ended', leftAt: Date.now() });
