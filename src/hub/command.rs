@@ -4,11 +4,13 @@
 
 mod listing;
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 
 use listing::{list_devices, list_doors, list_groups, list_residents, list_rules, qr};
@@ -373,7 +375,7 @@ fn serve(config: HubConfig) -> Result<(), CommandError> {
         println!("ready address={scheme}://{address}");
         notify::ready();
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Runtime)?;
+    let runtime = runtime().map_err(CommandError::Runtime)?;
     let renew = Notify::new();
     runtime.block_on(async {
         tokio::select! {
@@ -383,6 +385,15 @@ fn serve(config: HubConfig) -> Result<(), CommandError> {
     })?;
     notify::stopping();
     Ok(())
+}
+
+/// The calls are decided by one task; sockets, TLS and requests are of every core. Where there is one, a thread for it would
+/// only be in the way.
+fn runtime() -> std::io::Result<Runtime> {
+    match std::thread::available_parallelism().map_or(1, NonZero::get) {
+        1 => Builder::new_current_thread().enable_all().build(),
+        cores => Builder::new_multi_thread().worker_threads(cores).thread_name("hub").enable_all().build(),
+    }
 }
 
 // ------------------------------------------------------------------------------------------------------ administration
