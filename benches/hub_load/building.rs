@@ -111,6 +111,9 @@ fn certify(place: &Path) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(made.cert.pem().as_bytes()).expect("it was just made")
 }
 
+/// What a device says at every heartbeat.
+pub const DEVICE_PING: &[u8] = br#"{"type":"ping"}"#;
+
 /// A running hub.
 pub struct Hub {
     pub process: Process,

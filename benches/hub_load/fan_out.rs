@@ -1,5 +1,6 @@
 //! From the door's request to the last resident's socket having the whole ring, beside a publication of as many bytes by
-//! nats-server to as many subscribers, one after the other, with others online who have nothing to do with it.
+//! nats-server to as many subscribers, with others online who have nothing to do with it. A pair of servers for each number of
+//! others: all ring by turns, so that what the machine does at one time is in every row.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -9,8 +10,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::bench::row;
-use super::building::{Building, come_online};
-use super::cores::Cores;
+use super::building::{Building, DEVICE_PING, Hub, Key, come_online};
+use super::cores::{Cores, Placing};
 use super::figures::exponent;
 use super::holder::Holder;
 use super::memory::connect_all;
@@ -19,122 +20,186 @@ use super::wire::{Socket, Verbs, Way, contains};
 
 /// Sizes of the group that rings.
 const GROUPS: [usize; 3] = [50, 160, 500];
-/// Rings per row.
+/// Rings per row, and how many of them one pair of servers has before it is another one's turn.
 const RINGS: usize = 200;
+const TURN: usize = 20;
 /// Doors that take turns: one alone may send ten verbs a second.
 const DOORS: usize = 40;
 /// What the last round left to do is not counted to the next one: the hub writes its log 5 ms after a call, on the core that
-/// both servers have.
+/// all servers have.
 const REST: Duration = Duration::from_millis(15);
 const PATIENCE: Duration = Duration::from_secs(20);
-/// nats-server's question how long the way is, the end of a message, and both in one frame.
-const PING: &[u8] = b"PING\r\n";
+/// A resident's device shows that it is there after so many calls.
+const CALLS_PER_PING: usize = 64;
+/// The end of a message of nats-server, and that with its question in one frame.
 const END: &[u8] = b"x\r\n";
 const ASKING: &[u8] = b"x\r\nPING\r\n";
 
-/// Prints a row per group and number of others: with the servers on a core that the generator has no part in, and without any
-/// measure.
-pub async fn print(totals: &[usize]) {
-    const WHAT: &str = "request to the last socket having the whole frame";
-    match Cores::apart() {
-        Some(cores) => {
-            println!("\nring fan-out, servers on one core, generator on the others, all kept awake: {WHAT}");
-            measure(totals, Some(&cores)).await;
+/// Prints a row per group and number of others, for each placing.
+pub async fn print(totals: &[usize], placings: &[Placing]) {
+    for placing in placings {
+        println!("\nring fan-out, {placing}: request to the last socket having the whole frame");
+        match Cores::of(*placing) {
+            Some(cores) => measure(totals, &cores).await,
+            None => println!("skipped: there is only one core"),
         }
-        None => println!("\nring fan-out, servers on one core: skipped, there is only one"),
     }
-    println!("\nring fan-out, wherever the kernel puts the servers and the generator, and cores may sleep: {WHAT}");
-    measure(totals, None).await;
 }
 
-async fn measure(totals: &[usize], cores: Option<&Cores>) {
-    let most = totals.last().copied().unwrap_or_default();
-    let mut building = Building::new();
-    let groups: Vec<_> = GROUPS.iter().map(|size| building.group(&format!("group-{size}"), *size)).collect();
-    let names: Vec<_> = GROUPS.iter().map(|size| format!("group-{size}")).collect();
-    let names: Vec<_> = names.iter().map(String::as_str).collect();
-    let doors: Vec<_> = (0..DOORS).map(|_| building.door(&names)).collect();
-    let others = building.others(most);
-    if let Some(cores) = cores {
-        cores.start_servers();
+async fn measure(totals: &[usize], cores: &Cores) {
+    let mut houses = Vec::new();
+    for total in totals {
+        houses.push(House::open(*total, cores).await);
     }
-    let hub = building.hub(false);
-    let nats = Nats::start(building.directory.path(), Way::plain, false);
-    if nats.is_none() {
+    for house in &mut houses {
+        house.doors_come().await;
+    }
+    if houses.iter().any(|house| house.peer.is_none()) {
         println!("nats-server: not installed, skipped (Debian: nats-server)");
     }
-    if let Some(cores) = cores {
-        cores.generate();
-    }
-    let mut ringers = Vec::new();
-    for door in &doors {
-        ringers.push(Verbs::open(&hub.way, door.expose()).await.expect("the hub takes it"));
-    }
-    let mut publisher = match &nats {
-        Some(nats) => Some(nats::come_online(&nats.way, None).await.expect("it takes it")),
-        None => None,
-    };
-    let mut crowds = Vec::new();
-    for (index, size) in GROUPS.iter().enumerate() {
-        let ours = connect_all(*size, |number| come_online(&hub.way, &groups[index][number])).await;
-        let theirs = match &nats {
-            Some(nats) => connect_all(*size, |_| nats::come_online(&nats.way, Some(names[index]))).await,
-            None => Vec::new(),
-        };
-        crowds.push((Crowd::of_residents(ours), Crowd::of_subscribers(theirs)));
+    for _turn in 0..RINGS / TURN {
+        for group in 0..GROUPS.len() {
+            for house in &mut houses {
+                for _number in 0..TURN {
+                    house.round(group).await;
+                }
+            }
+        }
     }
     let mut times = Vec::new();
-    let (mut idle, mut online) = (Vec::new(), 0);
-    for total in totals {
-        let more = online..*total;
-        idle.push(Holder::of_devices(hub.way.address, &others[more.clone()]));
-        idle.extend(nats.as_ref().map(|nats| Holder::of_clients(nats.way.address, more.len())));
-        online = *total;
-        for (index, size) in GROUPS.iter().enumerate() {
-            let (ours, theirs) = &crowds[index];
-            let pair = interleaved(&mut ringers, names[index], ours, publisher.as_mut().map(|p| (p, theirs))).await;
-            let shown = format!("last of {size}, {total} others online");
-            let rung = row(&format!("doorward    {shown}"), pair.0).as_secs_f64();
-            if nats.is_some() {
-                let published = row(&format!("nats-server {shown}"), pair.1).as_secs_f64();
+    for house in &mut houses {
+        for (group, size) in GROUPS.iter().enumerate() {
+            let shown = format!("last of {size}, {} others online", house.others);
+            let rung = row(&format!("doorward    {shown}"), std::mem::take(&mut house.took[group])).as_secs_f64();
+            let published = house.peer.as_mut().map(|peer| {
+                let took = std::mem::take(&mut peer.took[group]);
+                row(&format!("nats-server {shown}"), took).as_secs_f64()
+            });
+            if let Some(published) = published {
                 println!("  ratio of the medians {:.2}", rung / published);
             }
-            times.push((*size as f64, *total as f64, rung));
+            times.push((*size as f64, house.others as f64, rung, published));
         }
     }
+    let exponents = |what: &str, points: Vec<(f64, f64, Option<f64>)>| {
+        let ours: Vec<_> = points.iter().map(|(x, rung, _)| (*x, *rung)).collect();
+        let theirs: Vec<_> = points.iter().filter_map(|(x, _, published)| Some((*x, (*published)?))).collect();
+        println!("exponent over {what}: doorward {}, nats-server {}", exponent(&ours), exponent(&theirs));
+    };
     for size in GROUPS {
-        let over: Vec<_> = times.iter().filter(|row| row.0 == size as f64).map(|row| (row.1, row.2)).collect();
-        println!("exponent over the number of others, group of {size}: {}", exponent(&over));
+        let of_size = times.iter().filter(|row| row.0 == size as f64);
+        exponents(
+            &format!("the number of others, group of {size}"),
+            of_size.map(|row| (row.1, row.2, row.3)).collect(),
+        );
     }
     for total in totals {
-        let over: Vec<_> = times.iter().filter(|row| row.1 == *total as f64).map(|row| (row.0, row.2)).collect();
-        println!("exponent over the size of the group, {total} others: {}", exponent(&over));
+        let with = times.iter().filter(|row| row.1 == *total as f64);
+        exponents(&format!("the size of the group, {total} others"), with.map(|row| (row.0, row.2, row.3)).collect());
     }
-    drop((crowds, idle, hub));
 }
 
-/// A ring, a publication, a ring …
-async fn interleaved(
-    ringers: &mut [Verbs],
-    group: &str,
-    residents: &Crowd,
-    mut peer: Option<(&mut Socket, &Crowd)>,
-) -> (Vec<Duration>, Vec<Duration>) {
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for number in 0..RINGS {
-        tokio::time::sleep(REST).await;
-        let ringer = &mut ringers[number % DOORS];
-        let key = format!("{group}-{}", super::next());
-        let (took, session) = residents.ring(ringer, group, &key).await;
-        ours.push(took);
-        residents.cancel(ringer, &session, &key).await;
-        if let Some((publisher, subscribers)) = &mut peer {
-            tokio::time::sleep(REST).await;
-            let message = vec![b'x'; residents.ring_length.get()];
-            theirs.push(subscribers.publish(publisher, group, &message).await);
+/// A hub, and its peer with as many clients.
+struct House {
+    others: usize,
+    doors: Vec<Key>,
+    ringers: Vec<Verbs>,
+    residents: Vec<Crowd>,
+    peer: Option<Peer>,
+    /// Of each group, what its rings took.
+    took: [Vec<Duration>; GROUPS.len()],
+    rung: usize,
+    // In this order: the devices go before what they are connected to.
+    _others: Holder,
+    hub: Hub,
+    _building: Building,
+}
+
+/// nats-server, with who publishes and who has subscribed.
+struct Peer {
+    publisher: Socket,
+    subscribers: Vec<Crowd>,
+    took: [Vec<Duration>; GROUPS.len()],
+    _others: Holder,
+    _nats: Nats,
+}
+
+fn name(group: usize) -> String {
+    format!("group-{}", GROUPS[group])
+}
+
+impl House {
+    async fn open(others: usize, cores: &Cores) -> Self {
+        let mut building = Building::new();
+        let names: Vec<_> = (0..GROUPS.len()).map(name).collect();
+        let groups: Vec<_> = GROUPS.iter().zip(&names).map(|(size, name)| building.group(name, *size)).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let doors: Vec<_> = (0..DOORS).map(|_| building.door(&names)).collect();
+        let online = building.others(others);
+        cores.start_servers();
+        let hub = building.hub(false);
+        let nats = Nats::start(building.directory.path(), Way::plain, false);
+        cores.generate();
+        let mut residents = Vec::new();
+        for keys in &groups {
+            residents.push(Crowd::of_residents(connect_all(keys.len(), |one| come_online(&hub.way, &keys[one])).await));
+        }
+        let peer = match nats {
+            Some(nats) => Some(Peer::of(nats, others).await),
+            None => None,
+        };
+        let holder = Holder::of_devices(hub.way.address, &online);
+        Self {
+            others,
+            doors,
+            ringers: Vec::new(),
+            residents,
+            peer,
+            took: Default::default(),
+            rung: 0,
+            _others: holder,
+            hub,
+            _building: building,
         }
     }
-    (ours, theirs)
+
+    /// Once there is something to ring for: a connection that only waits is closed.
+    async fn doors_come(&mut self) {
+        for door in &self.doors {
+            self.ringers.push(Verbs::open(&self.hub.way, door.expose()).await.expect("the hub takes it"));
+        }
+    }
+
+    /// A ring, and a publication.
+    async fn round(&mut self, group: usize) {
+        let (name, residents) = (name(group), &self.residents[group]);
+        let ringer = &mut self.ringers[self.rung % DOORS];
+        self.rung += 1;
+        let key = format!("{name}-{}", super::next());
+        tokio::time::sleep(REST).await;
+        let (took, session) = residents.ring(ringer, &name, &key).await;
+        self.took[group].push(took);
+        residents.cancel(ringer, &session, &key).await;
+        if let Some(Peer { publisher, subscribers, took, .. }) = &mut self.peer {
+            tokio::time::sleep(REST).await;
+            let message = vec![b'x'; residents.ring_length.get()];
+            took[group].push(subscribers[group].publish(publisher, &name, &message).await);
+        }
+    }
+}
+
+impl Peer {
+    async fn of(nats: Nats, others: usize) -> Self {
+        let publisher = nats::come_online(&nats.way, None).await.expect("it takes it");
+        let mut subscribers = Vec::new();
+        for (group, size) in GROUPS.iter().enumerate() {
+            let subject = name(group);
+            let sockets = connect_all(*size, |_| nats::come_online(&nats.way, Some(&subject))).await;
+            subscribers.push(Crowd::of_subscribers(sockets));
+        }
+        let holder = Holder::of_clients(nats.way.address, others);
+        Self { publisher, subscribers, took: Default::default(), _others: holder, _nats: nats }
+    }
 }
 
 /// Receivers that count together what they got.
@@ -178,7 +243,8 @@ impl Arrived {
 impl Crowd {
     pub fn of_residents(sockets: Vec<Socket>) -> Self {
         let (arrived, ring_length, size) = (Rc::<Arrived>::default(), Rc::<Cell<usize>>::default(), sockets.len());
-        let receive = |mut socket: Socket| {
+        // Not all in one moment: each begins to count elsewhere.
+        let receive = |(mut calls, mut socket): (usize, Socket)| {
             let (arrived, ring_length) = (arrived.clone(), ring_length.clone());
             tokio::task::spawn_local(async move {
                 while let Ok(frame) = socket.frame().await {
@@ -187,11 +253,15 @@ impl Crowd {
                         arrived.count(&arrived.rings, size);
                     } else if contains(&frame, "\"incomingCallCancelled\"") {
                         arrived.count(&arrived.ends, size);
+                        calls += 1;
+                        if calls % CALLS_PER_PING == 0 {
+                            socket.send(DEVICE_PING, false).await.expect("the hub reads");
+                        }
                     }
                 }
             })
         };
-        let tasks = sockets.into_iter().map(receive).collect();
+        let tasks = sockets.into_iter().enumerate().map(receive).collect();
         Self { size, arrived, ring_length, tasks }
     }
 
@@ -205,8 +275,8 @@ impl Crowd {
                 while let Ok(frame) = socket.frame().await {
                     message.extend(frame);
                     // It asks once how long the way is, alone or in one frame with a message, and needs no answer.
-                    while message.starts_with(PING) {
-                        message.drain(..PING.len());
+                    while message.starts_with(nats::PING) {
+                        message.drain(..nats::PING.len());
                     }
                     if message.starts_with(b"MSG ") && (message.ends_with(END) || message.ends_with(ASKING)) {
                         message.clear();

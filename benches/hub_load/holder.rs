@@ -3,15 +3,19 @@
 
 use std::io::{BufRead as _, Read as _, Write as _};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Stdio, exit};
+use std::time::Duration;
 
-use super::building::{Key, come_online};
+use super::building::{DEVICE_PING, Key, come_online};
 use super::memory::connect_all;
 use super::nats;
 use super::wire::Way;
 
 /// The word with which this program is such a process.
 pub const WORD: &str = "hold";
+
+/// Each shows that it is there this often: within the heartbeat of the benches' hubs.
+const ALIVE: Duration = Duration::from_secs(50);
 
 /// Devices that are online for as long as it lives.
 pub struct Holder(Child);
@@ -50,18 +54,30 @@ impl Drop for Holder {
 }
 
 /// What such a process does.
-pub async fn hold() {
+pub async fn hold() -> ! {
     let mut lines = std::io::stdin().lock().lines().map(|line| line.expect("text"));
     let first = lines.next().expect("its orders");
     let [server, address, count] = first.split(' ').collect::<Vec<_>>()[..] else { panic!("orders: {first}") };
     let (way, count) = (Way::plain(address.parse().expect("an address")), count.parse().expect("a number"));
-    let online = if server == "nats" {
+    let nats = server == "nats";
+    let mut online = if nats {
         connect_all(count, |_| nats::come_online(&way, None)).await
     } else {
         let keys: Vec<_> = lines.by_ref().take(count).map(Key::new).collect();
         connect_all(count, |number| come_online(&way, &keys[number])).await
     };
     println!("ready");
-    for _more in lines {}
-    drop(online);
+    drop(lines);
+    std::thread::spawn(|| {
+        // Nothing more is said; whatever ends it, ends this.
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        exit(0);
+    });
+    let mut every = tokio::time::interval(ALIVE / u32::try_from(count).unwrap_or(u32::MAX).max(1));
+    loop {
+        for socket in &mut online {
+            every.tick().await;
+            socket.send(if nats { nats::PING } else { DEVICE_PING }, nats).await.expect("the server reads");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //! that is installed.
 //!
 //! `cargo bench --no-default-features --bench hub_load`, or with one of `memory fan-out calls flood restart`, and `small` for a
-//! quick look. It opens as many sockets as it needs where root may raise the limit; else as many as the shell allows.
+//! quick look. `fan-out-asleep` is not among what runs unasked: the fan-out where cores may sleep (see `cores.rs`). It opens as many sockets as it needs where root may raise the limit; else as many as the shell allows.
 
 mod building;
 mod calls;
@@ -22,13 +22,14 @@ mod bench;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use cores::Placing;
+
 fn main() {
     let words = bench::words();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     if words.iter().any(|word| word == holder::WORD) {
         figures::room_for_sockets(figures::MOST);
         runtime.block_on(holder::hold());
-        return;
     }
     let small = words.iter().any(|word| word == "small");
     let wanted = |name: &str| words.iter().all(|word| word == "small") || words.iter().any(|word| word == name);
@@ -46,7 +47,10 @@ fn main() {
             memory::print(&sizes).await;
         }
         if wanted("fan-out") {
-            fan_out::print(&sizes).await;
+            fan_out::print(&sizes, &[Placing::Apart, Placing::Free]).await;
+        }
+        if words.iter().any(|word| word == "fan-out-asleep") {
+            fan_out::print(&sizes, &[Placing::Asleep]).await;
         }
         if wanted("calls") {
             calls::print(if small { 3200 } else { 16_000 }).await;

@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 use super::wire::{Socket, Way};
 
+/// The question how long the way is, which both sides may ask.
+pub const PING: &[u8] = b"PING\r\n";
+
 /// A running nats-server.
 pub struct Nats {
     child: Child,
