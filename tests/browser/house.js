@@ -104,10 +104,17 @@ level = "debug"
     return /link: (\S+)/.exec(text)[1];
   }
 
-  /** A credential of a new administrator. */
+  /** A credential of a new administrator, once the hub knows it: it looks twice a second for what the command changed. */
   async administrator(id) {
     const credential = /credential: (\S+)/.exec(await this.#administer('administrator', 'add', id))[1];
     this.secrets.add(credential);
+    const headers = { authorization: `Bearer ${credential}` };
+    await until('the hub knows the administrator', async () => {
+      if ((await fetch(`${this.address}/v1/admin/directory`, { headers })).ok) return true;
+      // Not as often as one who guesses.
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      return false;
+    }, PATIENCE);
     return credential;
   }
 
