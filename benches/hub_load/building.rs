@@ -18,6 +18,9 @@ use super::wire::{Socket, Way};
 /// Residents of one flat.
 const FLAT: usize = 4;
 
+/// What a device says at every heartbeat.
+pub const DEVICE_PING: &[u8] = br#"{"type":"ping"}"#;
+
 /// What a device shows to be let in.
 pub type Key = Redacted<String>;
 
@@ -110,9 +113,6 @@ fn certify(place: &Path) -> CertificateDer<'static> {
     fs::write(place.join("hub.key"), made.signing_key.serialize_pem()).expect("the directory is ours");
     CertificateDer::from_pem_slice(made.cert.pem().as_bytes()).expect("it was just made")
 }
-
-/// What a device says at every heartbeat.
-pub const DEVICE_PING: &[u8] = br#"{"type":"ping"}"#;
 
 /// A running hub.
 pub struct Hub {

@@ -60,43 +60,48 @@ async fn measure(totals: &[usize], cores: &Cores) {
     for _turn in 0..RINGS / TURN {
         for group in 0..GROUPS.len() {
             for house in &mut houses {
-                for _number in 0..TURN {
-                    house.round(group).await;
-                }
+                house.turn(group).await;
             }
         }
     }
-    let mut times = Vec::new();
-    for house in &mut houses {
-        for (group, size) in GROUPS.iter().enumerate() {
+    let mut medians = Vec::new();
+    for house in houses {
+        for (size, (rung, published)) in GROUPS.into_iter().zip(house.took) {
             let shown = format!("last of {size}, {} others online", house.others);
-            let rung = row(&format!("doorward    {shown}"), std::mem::take(&mut house.took[group])).as_secs_f64();
-            let published = house.peer.as_mut().map(|peer| {
-                let took = std::mem::take(&mut peer.took[group]);
-                row(&format!("nats-server {shown}"), took).as_secs_f64()
-            });
+            let rung = row(&format!("doorward    {shown}"), rung).as_secs_f64();
+            let published = house.peer.is_some().then(|| row(&format!("nats-server {shown}"), published).as_secs_f64());
             if let Some(published) = published {
                 println!("  ratio of the medians {:.2}", rung / published);
             }
-            times.push((*size as f64, house.others as f64, rung, published));
+            medians.push(Medians { size, others: house.others, rung, published });
         }
     }
-    let exponents = |what: &str, points: Vec<(f64, f64, Option<f64>)>| {
-        let ours: Vec<_> = points.iter().map(|(x, rung, _)| (*x, *rung)).collect();
-        let theirs: Vec<_> = points.iter().filter_map(|(x, _, published)| Some((*x, (*published)?))).collect();
-        println!("exponent over {what}: doorward {}, nats-server {}", exponent(&ours), exponent(&theirs));
-    };
     for size in GROUPS {
-        let of_size = times.iter().filter(|row| row.0 == size as f64);
-        exponents(
-            &format!("the number of others, group of {size}"),
-            of_size.map(|row| (row.1, row.2, row.3)).collect(),
-        );
+        let what = format!("the number of others, group of {size}");
+        print_exponents(&what, medians.iter().filter(|row| row.size == size), |row| row.others);
     }
     for total in totals {
-        let with = times.iter().filter(|row| row.1 == *total as f64);
-        exponents(&format!("the size of the group, {total} others"), with.map(|row| (row.0, row.2, row.3)).collect());
+        let what = format!("the size of the group, {total} others");
+        print_exponents(&what, medians.iter().filter(|row| row.others == *total), |row| row.size);
     }
+}
+
+/// Of a group's rings with so many others online, in seconds.
+struct Medians {
+    size: usize,
+    others: usize,
+    rung: f64,
+    published: Option<f64>,
+}
+
+fn print_exponents<'m>(what: &str, rows: impl Iterator<Item = &'m Medians>, over: fn(&Medians) -> usize) {
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for row in rows {
+        let x = over(row) as f64;
+        ours.push((x, row.rung));
+        theirs.extend(row.published.map(|published| (x, published)));
+    }
+    println!("exponent over {what}: doorward {}, nats-server {}", exponent(&ours), exponent(&theirs));
 }
 
 /// A hub, and its peer with as many clients.
@@ -106,8 +111,8 @@ struct House {
     ringers: Vec<Verbs>,
     residents: Vec<Crowd>,
     peer: Option<Peer>,
-    /// Of each group, what its rings took.
-    took: [Vec<Duration>; GROUPS.len()],
+    /// Of each group, what its rings took, and the peer's publications.
+    took: [(Vec<Duration>, Vec<Duration>); GROUPS.len()],
     rung: usize,
     // In this order: the devices go before what they are connected to.
     _others: Holder,
@@ -119,7 +124,6 @@ struct House {
 struct Peer {
     publisher: Socket,
     subscribers: Vec<Crowd>,
-    took: [Vec<Duration>; GROUPS.len()],
     _others: Holder,
     _nats: Nats,
 }
@@ -170,20 +174,23 @@ impl House {
         }
     }
 
-    /// A ring, and a publication.
-    async fn round(&mut self, group: usize) {
+    /// A ring, a publication, a ring …
+    async fn turn(&mut self, group: usize) {
         let (name, residents) = (name(group), &self.residents[group]);
-        let ringer = &mut self.ringers[self.rung % DOORS];
-        self.rung += 1;
-        let key = format!("{name}-{}", super::next());
-        tokio::time::sleep(REST).await;
-        let (took, session) = residents.ring(ringer, &name, &key).await;
-        self.took[group].push(took);
-        residents.cancel(ringer, &session, &key).await;
-        if let Some(Peer { publisher, subscribers, took, .. }) = &mut self.peer {
+        let (rung, published) = &mut self.took[group];
+        for _number in 0..TURN {
+            let ringer = &mut self.ringers[self.rung % DOORS];
+            self.rung += 1;
+            let key = format!("{name}-{}", super::next());
             tokio::time::sleep(REST).await;
-            let message = vec![b'x'; residents.ring_length.get()];
-            took[group].push(subscribers[group].publish(publisher, &name, &message).await);
+            let (took, session) = residents.ring(ringer, &name, &key).await;
+            rung.push(took);
+            residents.cancel(ringer, &session, &key).await;
+            if let Some(Peer { publisher, subscribers, .. }) = &mut self.peer {
+                tokio::time::sleep(REST).await;
+                let message = vec![b'x'; residents.ring_length.get()];
+                published.push(subscribers[group].publish(publisher, &name, &message).await);
+            }
         }
     }
 }
@@ -198,7 +205,7 @@ impl Peer {
             subscribers.push(Crowd::of_subscribers(sockets));
         }
         let holder = Holder::of_clients(nats.way.address, others);
-        Self { publisher, subscribers, took: Default::default(), _others: holder, _nats: nats }
+        Self { publisher, subscribers, _others: holder, _nats: nats }
     }
 }
 

@@ -59,12 +59,11 @@ pub async fn hold() -> ! {
     let first = lines.next().expect("its orders");
     let [server, address, count] = first.split(' ').collect::<Vec<_>>()[..] else { panic!("orders: {first}") };
     let (way, count) = (Way::plain(address.parse().expect("an address")), count.parse().expect("a number"));
-    let nats = server == "nats";
-    let mut online = if nats {
-        connect_all(count, |_| nats::come_online(&way, None)).await
+    let (mut online, ping, binary) = if server == "nats" {
+        (connect_all(count, |_| nats::come_online(&way, None)).await, nats::PING, true)
     } else {
         let keys: Vec<_> = lines.by_ref().take(count).map(Key::new).collect();
-        connect_all(count, |number| come_online(&way, &keys[number])).await
+        (connect_all(count, |number| come_online(&way, &keys[number])).await, DEVICE_PING, false)
     };
     println!("ready");
     drop(lines);
@@ -77,7 +76,7 @@ pub async fn hold() -> ! {
     loop {
         for socket in &mut online {
             every.tick().await;
-            socket.send(if nats { nats::PING } else { DEVICE_PING }, nats).await.expect("the server reads");
+            socket.send(ping, binary).await.expect("the server reads");
         }
     }
 }

@@ -3,7 +3,8 @@
 //! that is installed.
 //!
 //! `cargo bench --no-default-features --bench hub_load`, or with one of `memory fan-out calls flood restart`, and `small` for a
-//! quick look. `fan-out-asleep` is not among what runs unasked: the fan-out where cores may sleep (see `cores.rs`). It opens as many sockets as it needs where root may raise the limit; else as many as the shell allows.
+//! quick look. Only `fan-out-asleep` does not run unasked: the fan-out where cores may sleep (see `cores.rs`). It opens as many
+//! sockets as it needs where root may raise the limit; else as many as the shell allows.
 
 mod building;
 mod calls;
